@@ -1,0 +1,54 @@
+"""The values between the stages: an encoded frame comes out of splitting, a decoded one out of decompressing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cornerstream.images.metadata import FrameMetadata
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedFrame:
+    """The complete bytes of one frame, still compressed, with all that is needed to decode them.
+
+    Attributes:
+        metadata: Describes the frame; its `transfer_syntax_uid` says how `data` is encoded.
+        data: One codestream (fragments already joined), or native pixels; 1-bit and 12-bit native frames start at
+            the first bit of the first byte. Padding behind a codestream is allowed.
+        timings: Seconds spent so far, by stage (`fetch`, `split`, `queue`, …).
+    """
+
+    metadata: FrameMetadata
+    data: bytes | memoryview
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the encoded bytes."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFrame:
+    """The stored values of one frame, before or after conversion to RGB.
+
+    Attributes:
+        metadata: Describes the frame as the data set does.
+        pixels: Rows × columns, or rows × columns × samples whatever the planar configuration was; the Bits Stored bits
+            that end at High Bit, sign-extended for signed data (PS3.5 section 8). 1-bit data is uint8 0 and 1.
+        photometric_interpretation: What `pixels` are now; it differs from the metadata's when the codec converted
+            (a JPEG decoded straight to RGB), or after `to_rgb`.
+        timings: Seconds spent so far, by stage.
+    """
+
+    metadata: FrameMetadata
+    pixels: NDArray[np.generic]
+    photometric_interpretation: str
+    timings: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,49 @@
+"""Limits: every quantity that a stranger's bytes can drive has one, and every one can be set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Upper bounds; reaching one raises `LimitError`, which names it.
+
+    Attributes:
+        response_bytes: Bytes of one HTTP response or one Part 10 file.
+        part_bytes: Bytes of one part of a multipart response.
+        parts: Parts of one multipart response.
+        part_header_bytes: Bytes of all header lines of one part.
+        part_headers: Header lines of one part.
+        header_bytes: Bytes of a Part 10 data set in front of its pixel data.
+        inflated_bytes: Bytes that a deflated data set may expand to.
+        metadata_bytes: Bytes of one DICOM JSON answer.
+        frames: Number of Frames of one instance.
+        frame_pixels: Rows × columns of one frame.
+        fragments: Fragments of one encapsulated pixel data element.
+        sequence_depth: Nesting of sequences, in Part 10 and in DICOM JSON.
+        redirects: HTTP redirects followed, within one origin.
+        connect_seconds: Time to connect.
+        read_seconds: Longest silence of a server in the middle of a response.
+    """
+
+    response_bytes: int = 4096 * MIB
+    part_bytes: int = 1024 * MIB
+    parts: int = 100_000
+    part_header_bytes: int = 8190
+    part_headers: int = 128
+    header_bytes: int = 256 * MIB
+    inflated_bytes: int = 1024 * MIB
+    metadata_bytes: int = 512 * MIB
+    frames: int = 1_000_000
+    frame_pixels: int = 1 << 28
+    fragments: int = 1_000_000
+    sequence_depth: int = 64
+    redirects: int = 5
+    connect_seconds: float = 30.0
+    read_seconds: float = 60.0
+
+
+DEFAULT_LIMITS = Limits()

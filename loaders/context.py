@@ -1,0 +1,63 @@
+"""What a loader receives beside the image id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+    from reactivex import Observable
+
+    from cornerstream.images.frames import EncodedFrame
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.images.load_object import ImageLoadObject
+    from cornerstream.operators.protocols import Transport, Workers
+
+T = TypeVar("T")
+
+
+class Resources(Protocol):
+    """What several loads share: metadata and files, fetched once and kept within the session's byte budget."""
+
+    def once(self, key: Hashable, fetch: Callable[[], Awaitable[T]], nbytes: Callable[[T], int]) -> Observable[T]:
+        """One value for all who ask for `key`: join the fetch in flight, or start it, or take the kept value.
+
+        Failures are not kept. The last one who leaves a fetch in flight cancels it.
+        """
+        ...
+
+    def frame(self, key: Hashable, frames: Observable[EncodedFrame], frame_number: int) -> Observable[EncodedFrame]:
+        """One frame of a resource that emits all its frames in order: N waiting loads cost one subscription of it.
+
+        Raises ImageIdError through the observable if the resource completes without that frame.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadContext:
+    """The world of one load, already behind the session's lanes.
+
+    Attributes:
+        http: Opens requests at this load's rank.
+        workers: Runs decoders at this load's rank.
+        resources: Files and metadata shared with other loads.
+        limits: Bounds for whatever comes from outside.
+    """
+
+    http: Transport
+    workers: Workers
+    resources: Resources
+    limits: Limits = DEFAULT_LIMITS
+
+
+class ImageLoader(Protocol):
+    """A loader: a function, or anything that is called like one."""
+
+    def __call__(self, image_id: ImageId, context: LoadContext, /) -> ImageLoadObject:
+        """Describe how to load an image; nothing starts before somebody subscribes."""
+        ...

@@ -1,0 +1,130 @@
+"""The one bridge between coroutines and observables: an async generator becomes a cold observable.
+
+The generator runs as a task on the loop that is running when somebody subscribes. Disposing cancels that task; completion
+and errors are sent after every `async with` inside has closed, so that a completed load has no socket left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from reactivex import Observable
+from reactivex.disposable import Disposable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+
+T = TypeVar("T")
+
+running_tasks: ContextVar[set[asyncio.Task[None]] | None] = ContextVar("running_tasks", default=None)
+"""Where new tasks are held until they end; a session sets it around `subscribe` to know what is left of it."""
+
+_orphans: set[asyncio.Task[None]] = set()
+
+
+def spawn(coroutine: Awaitable[None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    """Start a task and hold it until it ends: asyncio itself keeps weak references only."""
+    held = running_tasks.get()
+    holder = _orphans if held is None else held
+    task = asyncio.ensure_future(coroutine, loop=loop)
+    assert isinstance(task, asyncio.Task)
+    holder.add(task)
+    task.add_done_callback(holder.discard)
+    return task
+
+
+def from_async_generator(factory: Callable[[], AsyncGenerator[T, None]]) -> Observable[T]:
+    """Make a cold observable of an async generator.
+
+    ::
+
+        subscribe  ──▶ factory() runs as a task on the running loop
+        yield a         a──────b──────|      completes after every `async with` has closed
+        dispose         a──┄ task cancelled on the loop, nothing is sent any more
+
+    Order is the generator's; one task a subscription; dispose cancels the task, from any thread.
+
+    Args:
+        factory: Called once a subscription.
+
+    Raises:
+        RuntimeError: Nothing runs a loop in the thread that subscribes.
+    """
+
+    def subscribe(observer: ObserverBase[T], _: SchedulerBase | None = None) -> DisposableBase:
+        loop = asyncio.get_running_loop()
+        run = _Run(observer)
+        run.task = spawn(run.drive(factory()), loop)
+        return Disposable(lambda: run.dispose(loop))
+
+    return Observable(subscribe)
+
+
+def from_coroutine(function: Callable[[], Awaitable[T]]) -> Observable[T]:
+    """Make a cold observable of one value out of a coroutine function; disposing cancels it.
+
+    ::
+
+        subscribe  ──▶ await function()
+                        ───────a|
+    """
+
+    async def once() -> AsyncGenerator[T, None]:
+        yield await function()
+
+    return from_async_generator(once)
+
+
+class _Run(Generic[T]):
+    """One subscription: forwards while it is wanted."""
+
+    def __init__(self, observer: ObserverBase[T]) -> None:
+        self._observer: ObserverBase[T] | None = observer
+        self.task: asyncio.Task[None] | None = None
+
+    def dispose(self, loop: asyncio.AbstractEventLoop) -> None:
+        # A disposable may be held long after its load: it must not keep the observer, and what that holds, alive.
+        self._observer = None
+        task, self.task = self.task, None
+        if task is None or task.done() or loop.is_closed():
+            return
+        if _running_loop() is loop:
+            if task is not asyncio.current_task():
+                task.cancel()
+        else:
+            loop.call_soon_threadsafe(task.cancel)
+
+    async def drive(self, generator: AsyncGenerator[T, None]) -> None:
+        failure: Exception | None = None
+        try:
+            async with aclosing(generator):
+                async for value in generator:
+                    if not self._send(value):
+                        return
+        except Exception as error:  # noqa: BLE001 - whatever the source raises is the observer's to see
+            failure = error
+        observer, self._observer = self._observer, None
+        if observer is None:
+            return
+        if failure is None:
+            observer.on_completed()
+        else:
+            observer.on_error(failure)
+
+    def _send(self, value: T) -> bool:
+        """Hand a value on; true while more is wanted."""
+        if self._observer is not None:
+            self._observer.on_next(value)
+        return self._observer is not None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,75 @@
+"""What operators ask of the world: a transport that opens requests and workers that run functions.
+
+Loaders receive both from the session, already behind its lanes; alone, `AiohttpTransport` and `ExecutorWorkers` do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from cornerstream.images.image_id import ImageId
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One GET.
+
+    Attributes:
+        url: Absolute http or https URL, already percent-encoded; it is sent as it stands.
+        headers: Header fields of this request.
+        image_id: The image it is for; errors name it.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    image_id: ImageId | None = None
+
+
+class HttpResponse(Protocol):
+    """An open response whose status was 200."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header fields, looked up without regard to case."""
+        ...
+
+    @property
+    def content_length(self) -> int | None:
+        """Bytes of the body, when the server says so."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; raises TruncatedError, LimitError or FetchError, never ends early in silence."""
+        ...
+
+
+class Transport(Protocol):
+    """Opens requests; leaving the context closes or returns the socket, also when cancelled."""
+
+    def open(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpResponse]:
+        """Open a request and wait for its header; raises HttpStatusError or FetchError."""
+        ...
+
+
+class Workers(Protocol):
+    """Runs functions beside the loop."""
+
+    async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:
+        """Run `function(*args)` on a worker.
+
+        Cancelled while it waits for a slot, it never starts; cancelled while it runs, it keeps its slot until it ends
+        and its result is dropped.
+
+        Args:
+            function: Importable by name if the workers are processes.
+            args: Its arguments.
+            holds_lock: The function holds the interpreter lock for long; it must not run on a thread beside the loop.
+        """
+        ...

@@ -1,0 +1,27 @@
+"""Workers for operators that are used alone: any executor, without lanes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+T = TypeVar("T")
+
+
+class ExecutorWorkers:
+    """Runs functions on an executor, in the order they come.
+
+    Args:
+        executor: Any `concurrent.futures.Executor`; processes if decoders that hold the interpreter lock are used.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:  # noqa: ARG002
+        """Run `function(*args)` on the executor; cancelled before it starts, it never starts."""
+        return await asyncio.wrap_future(self._executor.submit(function, *args))
