@@ -11,7 +11,8 @@
     │   └── LimitError                         a limit of `Limits` was reached
     ├── SplitError (ValueError)                the bytes came, and their framing contradicts itself
     ├── UnsupportedTransferSyntaxError         no decoder, or no transfer syntax named
-    └── DecodeError (ValueError)               the codestream contradicts its description, or the decoder refused it
+    ├── DecodeError (ValueError)               the codestream contradicts its description, or the decoder refused it
+    └── ObserverError (RuntimeError)           a subscriber's own on_next raised; only that subscriber ends
 
 Every error names its image id once a loader knows it, survives pickling (workers may be processes), and is raised
 `from` its cause. Cancellation is not an error: a disposed load is silent.
@@ -31,6 +32,7 @@ __all__ = [
     "ImageIdError",
     "ImageLoadError",
     "LimitError",
+    "ObserverError",
     "SplitError",
     "TruncatedError",
     "UnknownSchemeError",
@@ -124,3 +126,7 @@ class UnsupportedTransferSyntaxError(ImageLoadError):
 
 class DecodeError(ImageLoadError, ValueError):
     """Raised when a codestream contradicts its description, is incomplete, or is refused by its decoder."""
+
+
+class ObserverError(ImageLoadError, RuntimeError):
+    """Given to a subscriber's on_error when its own on_next raised; the cause is what it raised."""
