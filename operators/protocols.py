@@ -50,6 +50,19 @@ class HttpResponse(Protocol):
         ...
 
 
+class Body(Protocol):
+    """A cold body: each call of `chunks` opens it anew."""
+
+    @property
+    def image_id(self) -> ImageId | None:
+        """The image it is for; errors name it."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The bytes as they arrive; raises TruncatedError, LimitError or FetchError, never ends early in silence."""
+        ...
+
+
 class Transport(Protocol):
     """Opens requests; leaving the context closes or returns the socket, also when cancelled."""
 
