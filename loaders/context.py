@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Callable, Hashable
 
     from reactivex import Observable
 
@@ -21,17 +21,25 @@ T = TypeVar("T")
 
 
 class Resources(Protocol):
-    """What several loads share: metadata and files, fetched once and kept within the session's byte budget."""
+    """What several loads share: metadata and files, fetched once and kept within the session's byte budget.
 
-    def once(self, key: Hashable, fetch: Callable[[], Awaitable[T]], nbytes: Callable[[T], int]) -> Observable[T]:
+    A shared fetch outlives the load that began it while others still wait, so it gets a context of its own, whose rank
+    is the best of those who wait and whose bytes count as progress for all of them.
+    """
+
+    def once(
+        self, key: Hashable, fetch: Callable[[LoadContext], Observable[T]], nbytes: Callable[[T], int]
+    ) -> Observable[T]:
         """One value for all who ask for `key`: join the fetch in flight, or start it, or take the kept value.
 
         Failures are not kept. The last one who leaves a fetch in flight cancels it.
         """
         ...
 
-    def frame(self, key: Hashable, frames: Observable[EncodedFrame], frame_number: int) -> Observable[EncodedFrame]:
-        """One frame of a resource that emits all its frames in order: N waiting loads cost one subscription of it.
+    def frame(
+        self, key: Hashable, frames: Callable[[LoadContext], Observable[EncodedFrame]], frame_number: int
+    ) -> Observable[EncodedFrame]:
+        """One frame of a resource that emits all its frames: N waiting loads cost one subscription of it.
 
         Raises ImageIdError through the observable if the resource completes without that frame.
         """
