@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from cornerstream.images import display
+from cornerstream.images.errors import DecodeError
 from cornerstream.images.metadata import FrameMetadata, ImageQuality
 
 if TYPE_CHECKING:
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import DecodedFrame
     from cornerstream.images.image_id import ImageId
-    from cornerstream.images.metadata import VoiWindow
+    from cornerstream.images.metadata import LookupTable, VoiWindow
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Image(FrameMetadata):
     """One decoded frame, with everything needed to show or measure it.
 
     Grey pixels are the stored values in one dtype for a whole series; colour pixels are RGB. Modality LUT, window and
-    MONOCHROME1 inversion are applied on request only.
+    MONOCHROME1 inversion are applied on request only. An image is equal to itself only.
 
     Attributes:
         image_id: The id it was loaded by.
@@ -38,22 +39,51 @@ class Image(FrameMetadata):
     """
 
     image_id: ImageId
-    pixels: NDArray[np.generic] = field(repr=False)
+    pixels: NDArray[np.generic]
     photometric_interpretation_found: str = ""
     quality: ImageQuality = ImageQuality.COMPLETE
-    timings: Mapping[str, float] = field(default_factory=dict, repr=False)
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.pixels.shape not in ((self.rows, self.columns), (self.rows, self.columns, 3)):
+            raise DecodeError(
+                f"pixels of shape {self.pixels.shape} are not {self.rows} × {self.columns}, grey or RGB",
+                image_id=self.image_id,
+            )
+        self.pixels.flags.writeable = False
+
+    def __repr__(self) -> str:
+        number = f", frame {self.frame_number} of {self.number_of_frames}" if self.number_of_frames > 1 else ""
+        quality = "" if self.quality is ImageQuality.COMPLETE else f", {self.quality.name.lower()}"
+        return (
+            f"<Image {self.image_id}: {self.rows} × {self.columns} {self.pixels.dtype} "
+            f"{self.photometric_interpretation}{number}{quality}>"
+        )
+
+    # The metadata's comparison would call two images equal whose pixels differ.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     @classmethod
     def of(cls, frame: DecodedFrame, image_id: ImageId, quality: ImageQuality = ImageQuality.COMPLETE) -> Self:
-        """Make an image of a decoded frame; its pixels become read-only, nothing is copied."""
-        pixels = frame.pixels
-        pixels.flags.writeable = False
+        """Make an image of a decoded frame; its pixels become read-only, nothing is copied.
+
+        The sample attributes (samples per pixel, planar configuration, and the bits of an expanded palette) describe
+        the pixels as delivered.
+
+        Raises:
+            DecodeError: The pixels are not rows × columns, or rows × columns × 3.
+        """
         attributes = {name: getattr(frame.metadata, name) for name in _METADATA_NAMES}
         attributes |= {
             "photometric_interpretation": frame.photometric_interpretation,
             "photometric_interpretation_found": frame.metadata.photometric_interpretation,
+            **_samples(frame),
         }
-        return cls(image_id=image_id, pixels=pixels, quality=quality, timings=frame.timings, **attributes)
+        return cls(image_id=image_id, pixels=frame.pixels, quality=quality, timings=frame.timings, **attributes)
 
     @property
     def nbytes(self) -> int:
@@ -78,30 +108,39 @@ class Image(FrameMetadata):
         """
         return display.to_modality(self, self.pixels)
 
-    def to_display(self, window: VoiWindow | tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    def to_display(self, window: VoiWindow | LookupTable | tuple[float, float] | None = None) -> NDArray[np.uint8]:
         """Pixels ready to be shown: uint8, rows × columns, or rows × columns × 3.
 
         Modality LUT, then the window (or the VOI LUT, or the full range), then MONOCHROME1 inverted.
 
         Args:
-            window: (center, width) in modality units; the data set's first window when it is `None`.
+            window: (center, width) in modality units, or one of `windows` or `voi_luts`; when it is `None`, the first
+                window, else the first VOI LUT, else the full range of the image.
 
         Raises:
             ValueError: The window's width is not allowed by its function (PS3.3 C.11.2.1.2.1).
         """
         return display.to_display(self, self.pixels, window)
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:  # noqa: FBT001
-        if copy is False and dtype is not None and np.dtype(dtype) != self.pixels.dtype:
-            raise ValueError(f"a {dtype} array of this image is a copy")
-        return (
-            np.array(self.pixels, dtype=dtype, copy=bool(copy))
-            if copy
-            else self.pixels.astype(dtype or self.pixels.dtype, copy=False)
-        )
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:  # noqa: FBT001 - numpy's protocol
+        wanted = self.pixels.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and wanted != self.pixels.dtype:
+            raise ValueError(f"the pixels are {self.pixels.dtype}: as {wanted} they are a copy")
+        return self.pixels.astype(wanted, copy=bool(copy))
 
     def _repr_png_(self) -> bytes:
         return display.to_png(self.to_display())
 
 
 _METADATA_NAMES = tuple(f.name for f in fields(FrameMetadata))
+
+
+def _samples(frame: DecodedFrame) -> dict[str, int]:
+    """The attributes of samples that change where colour is delivered (PS3.3 C.7.6.3.1)."""
+    if frame.pixels.ndim != 3:
+        return {}
+    samples = {"samples_per_pixel": frame.pixels.shape[2], "planar_configuration": 0}
+    if frame.metadata.photometric_interpretation == "PALETTE COLOR":
+        bits = 8 * frame.pixels.dtype.itemsize  # the entries', no longer the indices'
+        samples |= {"bits_allocated": bits, "bits_stored": bits, "high_bit": bits - 1, "pixel_representation": 0}
+    return samples
