@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from cornerstream.images.redaction import redacted
+
 if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
 
@@ -54,7 +56,7 @@ class ImageLoadError(Exception):
         self.image_id = image_id
 
     def __str__(self) -> str:
-        return self.message if self.image_id is None else f"{self.image_id}: {self.message}"
+        return self.message if self.image_id is None else f"{redacted(str(self.image_id))}: {self.message}"
 
     def about(self, image_id: ImageId | str) -> Self:
         """Name the image concerned, unless it is named already; returns the same error."""

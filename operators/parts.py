@@ -1,0 +1,149 @@
+"""Parts of a multipart response: header fields and a body, checked as they come (RFC 2046, RFC 5322)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import LimitError, SplitError, TruncatedError
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([^\x00-\x08\x0a-\x1f]*)\Z")
+_ONCE = frozenset({"content-type", "content-length"})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart response, complete.
+
+    Attributes:
+        headers: Its header fields by lower-case name.
+        data: Its body.
+    """
+
+    headers: Mapping[str, str]
+    data: bytes = field(repr=False)
+
+    @property
+    def content_type(self) -> str:
+        """The part's Content-Type field; empty if it has none."""
+        return self.headers.get("content-type", "")
+
+
+class PartBody:
+    """The bytes of a part as they come, held once and checked against its Content-Length.
+
+    Args:
+        headers: The part's header fields by lower-case name.
+        limits: `part_bytes` holds here.
+
+    Raises:
+        SplitError: Content-Length is not a number.
+        LimitError: Content-Length exceeds the limit.
+    """
+
+    __slots__ = ("_buffer", "_expected", "_limit", "_size", "_whole")
+
+    def __init__(self, headers: Mapping[str, str], limits: Limits) -> None:
+        self._limit = limits.part_bytes
+        self._size = 0
+        self._whole = b""
+        self._buffer: BytesIO | None = None
+        self._expected = _content_length(headers)
+        if self._expected is not None and self._expected > self._limit:
+            raise self._too_large()
+
+    def write(self, data: bytes, start: int = 0, end: int | None = None) -> None:
+        """Add `data[start:end]`.
+
+        Raises:
+            SplitError: The part is longer than its Content-Length.
+            LimitError: It is longer than `limits.part_bytes`.
+        """
+        end = len(data) if end is None else end
+        self._size += end - start
+        if self._size > self._limit:
+            raise self._too_large()
+        if self._expected is not None and self._size > self._expected:
+            raise SplitError(f"a part is longer than its Content-Length, {self._expected}")
+        if self._size == end - start:  # the first bytes, mostly all of them
+            self._whole = data[start:end]
+            return
+        if self._buffer is None:
+            self._buffer = BytesIO()
+            self._buffer.write(self._whole)
+            self._whole = b""
+        with memoryview(data) as view:
+            self._buffer.write(view[start:end])
+
+    def close(self) -> bytes:
+        """The whole body; the object is empty afterwards.
+
+        Raises:
+            TruncatedError: The part is shorter than its Content-Length.
+        """
+        if self._expected is not None and self._size != self._expected:
+            raise TruncatedError(f"a part of Content-Length {self._expected} ends after {self._size} bytes")
+        # BytesIO grows in place and getvalue() hands its bytes out, so that a part is held once.
+        whole = self._whole if self._buffer is None else self._buffer.getvalue()
+        self._whole, self._buffer = b"", None
+        return whole
+
+    def _too_large(self) -> LimitError:
+        return LimitError(f"a part has more than limits.part_bytes={self._limit}")
+
+
+def parse_headers(block: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, str]:
+    """The header fields of a part by lower-case name.
+
+    Args:
+        block: Its lines, separated by CRLF; folded lines (RFC 5322, section 2.2.3) are joined.
+        limits: `part_headers` holds here.
+
+    Raises:
+        SplitError: A line is not a field, or Content-Type or Content-Length comes twice.
+        LimitError: There are too many lines.
+    """
+    lines = block.split(b"\r\n") if block else []
+    if len(lines) > limits.part_headers:
+        raise LimitError(f"a part has more than limits.part_headers={limits.part_headers} header lines")
+    headers: dict[str, str] = {}
+    for line in _unfolded(lines):
+        match = _HEADER_LINE.match(line)
+        if match is None:
+            raise SplitError(f"not a header line of a part: {line[:60]!r}")
+        name, value = match[1].decode("ascii").lower(), match[2].decode("latin-1").strip(" \t")
+        if name in headers and name in _ONCE:
+            raise SplitError(f"a part has {name} twice")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _content_length(headers: Mapping[str, str]) -> int | None:
+    value = headers.get("content-length")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()):
+        raise SplitError(f"not a Content-Length of a part: {value[:40]!r}")
+    return int(value[:20])
+
+
+def _unfolded(lines: list[bytes]) -> Iterator[bytes]:
+    """Header lines with their continuations joined."""
+    folded: list[bytes] = []
+    for line in lines:
+        if not line.startswith((b" ", b"\t")):
+            if folded:
+                yield b" ".join(folded)
+            folded = [line]
+        elif folded:
+            folded.append(line.strip(b" \t"))
+        else:
+            raise SplitError("a part's header begins with a continuation line")
+    if folded:
+        yield b" ".join(folded)
