@@ -1,1 +1,11 @@
-"""Loaders."""
+"""Image loaders, one module a scheme family; each is one readable `pipe(...)`.
+
+`BUILT_IN` is the table of contents: scheme, and the function that loads it, in alphabetical order.
+"""
+
+BUILT_IN: tuple[tuple[str, str], ...] = (
+    ("dicomfile", "cornerstream.loaders.dicomfile:load"),
+    ("dicomweb", "cornerstream.loaders.wadouri:load"),
+    ("wadors", "cornerstream.loaders.wadors:load"),
+    ("wadouri", "cornerstream.loaders.wadouri:load"),
+)

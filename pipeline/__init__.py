@@ -1,1 +1,125 @@
-"""cornerstream."""
+"""cornerstream streams medical images reactively, and stops at once when nobody wants them any more.
+
+::
+
+    image id → session → loader → fetch → split → decompress → RGB → Image
+                                    ↑ network lane    ↑ worker lane
+    dispose  → last subscriber gone → socket closed, queued decode dropped, nothing cached
+
+The names below are imported when they are first used, so that importing the package stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cornerstream.defaults import (
+        default_session,
+        load_and_cache_image,
+        load_image,
+        register_image_loader,
+        register_unknown_image_loader,
+        unregister_image_loader,
+    )
+    from cornerstream.image_stream import ImageStream
+    from cornerstream.images.errors import ImageLoadError
+    from cornerstream.images.image import Image
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.images.limits import Limits
+    from cornerstream.images.load_object import ImageLoadObject, Progress
+    from cornerstream.images.metadata import ImageQuality, VoiWindow
+    from cornerstream.loaders.context import ImageLoader, LoadContext
+    from cornerstream.policies import PrefetchPolicy, Situation, Window, around, in_order
+    from cornerstream.prefetch import Prefetch
+    from cornerstream.ranks import Lane, Rank
+    from cornerstream.registry import LoaderRegistry
+    from cornerstream.scroll import Scroll
+    from cornerstream.series import Series
+    from cornerstream.session import Session
+    from cornerstream.stats import SessionStats
+    from cornerstream.study import Study
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Image": "images.image",
+    "ImageId": "images.image_id",
+    "ImageLoadError": "images.errors",
+    "ImageLoadObject": "images.load_object",
+    "ImageLoader": "loaders.context",
+    "ImageQuality": "images.metadata",
+    "ImageStream": "image_stream",
+    "Lane": "ranks",
+    "Limits": "images.limits",
+    "LoadContext": "loaders.context",
+    "LoaderRegistry": "registry",
+    "Prefetch": "prefetch",
+    "PrefetchPolicy": "policies",
+    "Progress": "images.load_object",
+    "Rank": "ranks",
+    "Scroll": "scroll",
+    "Series": "series",
+    "Session": "session",
+    "SessionStats": "stats",
+    "Situation": "policies",
+    "Study": "study",
+    "VoiWindow": "images.metadata",
+    "Window": "policies",
+    "around": "policies",
+    "default_session": "defaults",
+    "in_order": "policies",
+    "load_and_cache_image": "defaults",
+    "load_image": "defaults",
+    "register_image_loader": "defaults",
+    "register_unknown_image_loader": "defaults",
+    "unregister_image_loader": "defaults",
+}
+
+__all__ = [
+    "Image",
+    "ImageId",
+    "ImageLoadError",
+    "ImageLoadObject",
+    "ImageLoader",
+    "ImageQuality",
+    "ImageStream",
+    "Lane",
+    "Limits",
+    "LoadContext",
+    "LoaderRegistry",
+    "Prefetch",
+    "PrefetchPolicy",
+    "Progress",
+    "Rank",
+    "Scroll",
+    "Series",
+    "Session",
+    "SessionStats",
+    "Situation",
+    "Study",
+    "VoiWindow",
+    "Window",
+    "around",
+    "default_session",
+    "in_order",
+    "load_and_cache_image",
+    "load_image",
+    "register_image_loader",
+    "register_unknown_image_loader",
+    "unregister_image_loader",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

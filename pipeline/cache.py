@@ -60,7 +60,6 @@ class ByteCache(Generic[V]):
         elif size + self._pinned_bytes <= self.budget:
             self._evict(self.budget - size)
             self._free[key] = value
-        self._pins += Counter()  # forget keys whose count is zero
 
     def discard(self, key: Hashable) -> None:
         """Forget a value; its pins stay in force for the next one of that key."""

@@ -55,6 +55,12 @@ class LoopHost:
         """Run a coroutine on the loop, from another thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and await it here, on whichever loop that is."""
+        if self.is_current():
+            return await coroutine
+        return await asyncio.wrap_future(self.submit(coroutine))
+
     def block(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run a coroutine on the loop and wait for it here.
 

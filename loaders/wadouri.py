@@ -1,0 +1,45 @@
+"""`wadouri:` and `dicomweb:`: any HTTP GET of a Part 10 file (WADO-URI, PS3.18 section 9, or a plain file server)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import reactivex as rx
+
+from cornerstream.images.load_object import ImageLoadObject
+from cornerstream.operators.decompress import decompress
+from cornerstream.operators.fetch import fetch
+from cornerstream.operators.protocols import HttpRequest
+from cornerstream.operators.retry_with_backoff import retry_with_backoff
+from cornerstream.operators.split_frames import split_frames
+from cornerstream.operators.to_image import to_image
+from cornerstream.operators.to_rgb import to_rgb
+
+if TYPE_CHECKING:
+    from reactivex import Observable
+
+    from cornerstream.images.frames import EncodedFrame
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.loaders.context import LoadContext
+
+ACCEPT = "application/dicom, application/octet-stream;q=0.5, */*;q=0.1"
+
+
+def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
+    """Load one frame of a Part 10 file; all frames of a file that are wanted together cost one download.
+
+    Frames are decoded as they arrive, before the file is complete.
+    """
+    url = image_id.address
+
+    def frames(shared: LoadContext) -> Observable[EncodedFrame]:
+        return rx.just(HttpRequest(url, {"Accept": ACCEPT}, image_id)).pipe(
+            fetch(shared.http), split_frames(shared.limits), retry_with_backoff()
+        )
+
+    return ImageLoadObject(
+        image_id,
+        context.resources.frame(("part10", url), frames, image_id.number).pipe(
+            decompress(context.workers), to_rgb(context.workers), to_image(image_id)
+        ),
+    )

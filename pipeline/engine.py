@@ -1,0 +1,126 @@
+"""The engine behind a session: its lanes, its caches and its loads, all on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cornerstream.cache import ByteCache
+from cornerstream.gate import PriorityGate
+from cornerstream.images.image import Image
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.loaders.context import LoadContext
+from cornerstream.network import RankedTransport
+from cornerstream.operators.transport import AiohttpTransport
+from cornerstream.resources import RankedResources, SharedResources
+from cornerstream.sharing import SharedLoads
+from cornerstream.stats import Counters, SessionStats
+from cornerstream.workers import WorkerScheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
+    from ssl import SSLContext
+
+    from reactivex import Observable
+
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.images.load_object import Progress
+    from cornerstream.loop_host import LoopHost
+    from cornerstream.operators.protocols import Transport
+    from cornerstream.ranks import RankCell
+    from cornerstream.registry import LoaderRegistry
+
+FILES_SHARE = 4  # one part in four of the budget holds encoded files and metadata, the others decoded images
+RESERVED_REQUESTS = 1  # what prefetch never takes, so that a click need not wait for it
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a session is set up; see `Session`."""
+
+    registry: LoaderRegistry
+    cache_bytes: int = 1 << 30
+    max_requests: int = 8
+    max_workers: int | None = None
+    executor: Executor | None = None
+    transport: Transport | None = None
+    headers: Mapping[str, Mapping[str, str]] | None = None
+    ssl: SSLContext | None = None
+    limits: Limits = DEFAULT_LIMITS
+
+
+class Engine:
+    """All state of one session. Made and touched on its loop only.
+
+    Args:
+        host: The loop.
+        options: How it is set up.
+    """
+
+    def __init__(self, host: LoopHost, options: Options) -> None:
+        self.host = host
+        self.options = options
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.counters = Counters()
+        self.network = PriorityGate(options.max_requests, reserved=RESERVED_REQUESTS)
+        self.workers = WorkerScheduler(host, options.executor, options.max_workers)
+        own = AiohttpTransport(options.limits, headers=options.headers, ssl=options.ssl)
+        self._own_transport = own  # opens nothing before its first request
+        self._transport: Transport = options.transport or own
+        files = options.cache_bytes // FILES_SHARE
+        self.cache: ByteCache[Image] = ByteCache(options.cache_bytes - files, lambda image: image.nbytes)
+        self.resources = SharedResources(files, self.context)
+        self.loads = SharedLoads(self._start, self.cache, self.counters, self.tasks, self._report)
+
+    def context(self, rank: RankCell, on_progress: Callable[[Progress], None]) -> LoadContext:
+        """The world of one load, or of one shared fetch, at its rank."""
+        return LoadContext(
+            http=RankedTransport(self._transport, self.network, self.counters, rank, on_progress),
+            workers=self.workers.at_rank(rank),
+            resources=RankedResources(self.resources, rank, on_progress),
+            limits=self.options.limits,
+        )
+
+    def stats(self) -> SessionStats:
+        """The figures now."""
+        return SessionStats(
+            images=self.counters.images,
+            errors=self.counters.errors,
+            cancelled=self.counters.cancelled,
+            running=len(self.loads),
+            requests=self.counters.requests,
+            open_requests=self.network.held,
+            queued_requests=self.network.waiting,
+            busy_workers=self.workers.busy,
+            queued_work=self.workers.waiting,
+            bytes_received=self.counters.bytes_received,
+            bytes_spared=self.counters.bytes_spared,
+            cache_hits=self.cache.hits,
+            cached_bytes=self.cache.nbytes,
+            tasks=len(self.tasks),
+        )
+
+    async def aclose(self) -> None:
+        """Cancel what runs and leave nothing behind: no task, no socket, no thread or process of ours."""
+        self.loads.clear()
+        self.resources.clear()
+        current = asyncio.current_task()
+        while left := {task for task in self.tasks if task is not current}:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
+        await self._own_transport.aclose()
+        await self.workers.aclose()
+        self.cache.clear()
+
+    def _start(
+        self, image_id: ImageId, rank: RankCell, on_progress: Callable[[Progress], None]
+    ) -> Observable[Image]:
+        loader = self.options.registry.loader_for(image_id)
+        return loader(image_id, self.context(rank, on_progress)).observable
+
+    def _report(self, message: str, error: BaseException) -> None:
+        """What no subscriber can hear goes where asyncio's own unheard errors go."""
+        self.host.loop.call_exception_handler({"message": message, "exception": error})

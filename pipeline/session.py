@@ -1,0 +1,255 @@
+"""The session: the face of the engine."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+from weakref import WeakSet
+
+from cornerstream.engine import Engine, Options
+from cornerstream.folder import list_folder
+from cornerstream.image_stream import ImageStream
+from cornerstream.images.image_id import ImageId
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.load import Load
+from cornerstream.loop_host import LoopHost, running_loop
+from cornerstream.policies import Situation, around as around_position
+from cornerstream.prefetch import Prefetch
+from cornerstream.ranks import Lane, Rank
+from cornerstream.registry import LoaderRegistry, default_registry
+from cornerstream.scroll import Scroll
+from cornerstream.series import Listing, Series
+from cornerstream.study import Study, list_studies, list_study
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Executor
+    from os import PathLike
+    from ssl import SSLContext
+    from types import TracebackType
+
+    from reactivex.abc import DisposableBase
+
+    from cornerstream.operators.protocols import Transport
+    from cornerstream.policies import PrefetchPolicy
+    from cornerstream.stats import SessionStats
+    from cornerstream.workers import WorkerScheduler
+
+
+class Session:
+    """Loads images over one loop, two lanes and one cache; use it with `async with` or with `with`.
+
+    In `async with` it lives on the running loop, in `with` on a loop in a thread of its own; used without either, on the
+    running loop if there is one. Observers are called on that loop. Every method may be called from any thread.
+
+    Args:
+        cache_bytes: Budget in bytes of all that is kept: three parts decoded images, one part files and metadata.
+        max_requests: Responses open at once; one is never taken by prefetch.
+        max_workers: Decoders at once; the cores of this process by default.
+        executor: Runs the decoders in place of the session's own threads; it stays its owner's to shut down.
+        headers: Header fields by origin (`{"https://pacs:8443": {"Authorization": …}}`); they are sent nowhere else.
+        ssl: A context for https.
+        limits: Bounds for whatever comes from outside.
+        registry: Loaders by scheme; the one `register_image_loader` fills by default.
+        transport: Opens requests in place of aiohttp; it stays its owner's to close.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by keyword, all optional
+        self,
+        *,
+        cache_bytes: int = 1 << 30,
+        max_requests: int = 8,
+        max_workers: int | None = None,
+        executor: Executor | None = None,
+        headers: Mapping[str, Mapping[str, str]] | None = None,
+        ssl: SSLContext | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        registry: LoaderRegistry = default_registry,
+        transport: Transport | None = None,
+    ) -> None:
+        self._options = Options(
+            registry, cache_bytes, max_requests, max_workers, executor, transport, headers, ssl, limits
+        )
+        self._lock = Lock()  # for the first use, which may come from two threads
+        self._host: LoopHost | None = None
+        self._made: Engine | None = None
+        self._closed = False
+        self._loads: WeakSet[Load] = WeakSet()
+        self._handles: WeakSet[DisposableBase] = WeakSet()
+
+    def __repr__(self) -> str:
+        return f"<Session {'closed' if self._closed else 'open'}, {len(self._loads)} loads>"
+
+    async def __aenter__(self) -> Self:
+        self._open(running_loop())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __enter__(self) -> Self:
+        self._open(None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def workers(self) -> WorkerScheduler:
+        """The worker scheduler, for `observe_on` and for functions of your own."""
+        return self._engine.workers
+
+    def load(
+        self, image_id: ImageId | str, *, lane: Lane = Lane.INTERACTION, distance: float = 0.0, keep: bool = True
+    ) -> Load:
+        """One load of one image; nothing starts before it is subscribed to, awaited or asked for its result.
+
+        Args:
+            image_id: What to load.
+            lane: Why it is wanted.
+            distance: Its rank inside the lane, the smaller the sooner.
+            keep: The complete image goes into the cache.
+
+        Raises:
+            ImageIdError: The image id does not parse.
+        """
+        return self._load(ImageId.parse(image_id), Rank(lane, distance), keep=keep)
+
+    def study(self, base_url: str, study_uid: str) -> Listing[Series]:
+        """The series of a study of a DICOMweb server, with their image ids in order (PS3.18 10.6 and 10.4).
+
+        Args:
+            base_url: The service's root, such as `https://pacs/dicom-web`.
+            study_uid: Study Instance UID.
+        """
+        engine = self._engine
+        return Listing(engine.host, lambda: list_study(engine, base_url, study_uid))
+
+    def studies(self, base_url: str, **matches: str) -> Listing[Study]:
+        """The studies of a DICOMweb server (QIDO-RS), matched by DICOM keywords such as `PatientID="…"`."""
+        engine = self._engine
+        return Listing(engine.host, lambda: list_studies(engine, base_url, matches))
+
+    def folder(self, path: str | PathLike[str]) -> Listing[Series]:
+        """The series of the DICOM files below a folder, with their image ids in order."""
+        engine = self._engine
+        return Listing(engine.host, lambda: list_folder(engine, path))
+
+    def stream(
+        self, series: Series | Sequence[ImageId | str], *, ahead: int = 8, lane: Lane = Lane.PREFETCH
+    ) -> ImageStream:
+        """The images of a series in order, at most `ahead` of them loading or waiting."""
+        return ImageStream(
+            _image_ids(series), self._engine.host, self._load, self._engine.tasks, ahead=ahead, lane=lane
+        )
+
+    def scroll(
+        self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None
+    ) -> Scroll:
+        """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""
+        scroll = Scroll(_series(series), self._engine.host, self._load, policy, self._prefetch_bytes)
+        self._handles.add(scroll)
+        return scroll
+
+    def prefetch(
+        self,
+        series: Series | Sequence[ImageId | str],
+        *,
+        around: int = 0,
+        policy: PrefetchPolicy = around_position,
+        lane: Lane = Lane.PREFETCH,
+    ) -> Prefetch:
+        """Load a series into the cache, from an index outwards, as far as the cache's budget goes.
+
+        Args:
+            series: What to load.
+            around: The index, from 0, that comes first.
+            policy: Another order.
+            lane: Another lane.
+        """
+        wanted = _series(series)
+        order = policy(Situation(len(wanted), around, 0, wanted.image_bytes, self._prefetch_bytes))
+        prefetch = Prefetch(wanted, self._engine.host, self._load, order, lane)
+        self._handles.add(prefetch)
+        return prefetch
+
+    def cached(self, image_id: ImageId | str) -> bool:
+        """The complete image is in the cache."""
+        return ImageId.parse(image_id) in self._engine.cache
+
+    def stats(self) -> SessionStats:
+        """The figures now; from another thread they may be a moment old."""
+        return self._engine.stats()
+
+    async def aclose(self) -> None:
+        """Cancel every load and leave nothing behind; whoever waits for a result gets CancelledError."""
+        host = self._end()
+        if host is not None:
+            await host.run(self._shut_down())
+            host.stop()
+
+    def close(self) -> None:
+        """As `aclose`, blocking.
+
+        Raises:
+            RuntimeError: This thread runs the session's loop; `await session.aclose()` there.
+        """
+        if self._host is not None and self._host.is_current():
+            raise RuntimeError("close() would block the session's own loop; use `await session.aclose()`")
+        host = self._end()
+        if host is not None:
+            host.block(self._shut_down())
+            host.stop()
+
+    @property
+    def _engine(self) -> Engine:
+        if self._closed:
+            raise RuntimeError("the session is closed")
+        return self._made or self._open(running_loop())
+
+    @property
+    def _prefetch_bytes(self) -> int:
+        return self._engine.cache.budget
+
+    def _open(self, loop: AbstractEventLoop | None) -> Engine:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the session is closed; make another one")
+            if self._made is None:
+                self._host = LoopHost(loop)
+                self._made = Engine(self._host, self._options)
+            return self._made
+
+    def _end(self) -> LoopHost | None:
+        """Close the door; the host, if there is something to shut down."""
+        with self._lock:
+            host = None if self._closed else self._host
+            self._closed = True
+            return host
+
+    async def _shut_down(self) -> None:
+        for handle in tuple(self._handles):
+            handle.dispose()
+        for load in tuple(self._loads):
+            load.cancel()
+        if self._made is not None:
+            await self._made.aclose()
+
+    def _load(self, image_id: ImageId, rank: Rank, *, keep: bool = True) -> Load:
+        engine = self._engine
+        load = Load(image_id, engine.host, engine.loads, rank, keep=keep)
+        self._loads.add(load)
+        return load
+
+
+def _image_ids(series: Series | Sequence[ImageId | str]) -> Sequence[ImageId]:
+    return series.image_ids if isinstance(series, Series) else [ImageId.parse(image_id) for image_id in series]
+
+
+def _series(series: Series | Sequence[ImageId | str]) -> Series:
+    return series if isinstance(series, Series) else Series(tuple(_image_ids(series)))

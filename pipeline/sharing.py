@@ -1,0 +1,218 @@
+"""Sharing by key: whoever subscribes joins the load in flight or starts it; the last one who leaves cancels it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reactivex.disposable import SingleAssignmentDisposable
+
+from cornerstream.images.errors import ImageLoadError, ObserverError
+from cornerstream.images.metadata import ImageQuality
+from cornerstream.operators.bridge import running_tasks
+from cornerstream.ranks import BestRank
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from reactivex import Observable
+    from reactivex.abc import ObserverBase
+
+    from cornerstream.cache import ByteCache
+    from cornerstream.images.image import Image
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.images.load_object import Progress
+    from cornerstream.ranks import RankCell
+    from cornerstream.stats import Counters
+
+
+class Member:
+    """One subscriber of one load.
+
+    Args:
+        image_id: What it wants.
+        observer: Who receives images, completion or an error.
+        rank: How soon it wants it; may change.
+        keep: The complete image goes into the cache.
+        on_progress: Hears of bytes as they come.
+    """
+
+    __slots__ = ("image_id", "keep", "observer", "on_progress", "rank")
+
+    def __init__(
+        self,
+        image_id: ImageId,
+        observer: ObserverBase[Image],
+        rank: RankCell,
+        *,
+        keep: bool,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.image_id = image_id
+        self.observer: ObserverBase[Image] | None = observer
+        self.rank = rank
+        self.keep = keep
+        self.on_progress = on_progress
+
+
+class SharedLoads:
+    """The loads in flight, one an image. Touched on the loop only; it needs no locks for that reason.
+
+    Args:
+        start: Makes the observable of one load; gets its rank and where to report bytes.
+        cache: Keeps complete images.
+        counters: The session's figures.
+        tasks: Where the tasks of loads are held.
+        report: Hears of errors that a subscriber's own handlers raise.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[ImageId, RankCell, Callable[[Progress], None]], Observable[Image]],
+        cache: ByteCache[Image],
+        counters: Counters,
+        tasks: set[asyncio.Task[None]],
+        report: Callable[[str, BaseException], None],
+    ) -> None:
+        self._start = start
+        self._cache = cache
+        self._counters = counters
+        self._tasks = tasks
+        self._report = report
+        self._loads: dict[ImageId, _Load] = {}
+
+    def __len__(self) -> int:
+        return len(self._loads)
+
+    def join(self, member: Member) -> None:
+        """Answer from the cache, or join the load of the member's image, or start it."""
+        image = self._cache.get(member.image_id)
+        if image is not None:
+            if self._deliver(member, image):
+                self._end(member, None)
+            return
+        load = self._loads.get(member.image_id)
+        if load is not None:
+            load.join(member)
+            if load.latest is not None:
+                self._deliver(member, load.latest)
+            return
+        load = self._loads[member.image_id] = _Load()
+        load.join(member)
+        self._begin(member.image_id, load)
+
+    def leave(self, member: Member) -> None:
+        """Take a subscriber out; nothing reaches it any more. The last one out cancels the load."""
+        member.observer = None
+        load = self._loads.get(member.image_id)
+        if load is None or member not in load.members:
+            return
+        load.leave(member)
+        if not load.members:
+            del self._loads[member.image_id]
+            self._counters.cancelled += 1
+            load.upstream.dispose()
+
+    def clear(self) -> None:
+        """Cancel every load."""
+        for load in tuple(self._loads.values()):
+            for member in tuple(load.members):
+                self.leave(member)
+
+    def _begin(self, image_id: ImageId, load: _Load) -> None:
+        token = running_tasks.set(self._tasks)
+        try:
+            source = self._start(image_id, load.rank, load.progress)
+            load.upstream.disposable = source.subscribe(
+                lambda image: self._on_next(load, image),
+                lambda error: self._on_end(image_id, load, error),
+                lambda: self._on_end(image_id, load, None),
+            )
+        except Exception as error:  # noqa: BLE001 - a loader may raise anything; its subscribers hear of it
+            self._on_end(image_id, load, error)
+        finally:
+            running_tasks.reset(token)
+
+    def _on_next(self, load: _Load, image: Image) -> None:
+        load.latest = image
+        for member in tuple(load.members):
+            self._deliver(member, image)
+
+    def _on_end(self, image_id: ImageId, load: _Load, error: BaseException | None) -> None:
+        if self._loads.get(image_id) is load:
+            del self._loads[image_id]
+        members, latest = tuple(load.members), load.latest
+        keep = any(member.keep for member in members)
+        for member in members:
+            load.leave(member)
+        if error is None and latest is None:
+            error = ImageLoadError("the loader completed without an image")
+        if error is None and latest is not None:
+            self._counters.images += 1
+            if keep and latest.quality >= ImageQuality.COMPLETE:
+                self._cache.put(image_id, latest)
+        elif members:
+            self._counters.errors += 1
+        typed = None if error is None else _typed(error, image_id)
+        for member in members:
+            self._end(member, typed)
+
+    def _deliver(self, member: Member, image: Image) -> bool:
+        """Hand an image on; a subscriber whose on_next raises hears of it by on_error, the others go on undisturbed."""
+        if member.observer is None:
+            return False
+        try:
+            member.observer.on_next(image)
+        except Exception as error:  # noqa: BLE001 - whatever a user's on_next raises is his to hear of
+            failure = ObserverError(f"on_next raised {error!r}", image_id=member.image_id)
+            failure.__cause__ = error
+            observer = member.observer
+            self.leave(member)
+            member.observer = observer
+            self._end(member, failure)
+        return member.observer is not None
+
+    def _end(self, member: Member, error: ImageLoadError | None) -> None:
+        observer, member.observer = member.observer, None
+        if observer is None:
+            return
+        try:
+            if error is None:
+                observer.on_completed()
+            else:
+                observer.on_error(error)
+        except Exception as raised:  # noqa: BLE001 - the loop must outlive any handler; the report makes it heard
+            self._report(f"{member.image_id}: a subscriber's handler raised, or there was no on_error", raised)
+
+
+class _Load:
+    """One load in flight."""
+
+    __slots__ = ("latest", "members", "rank", "upstream")
+
+    def __init__(self) -> None:
+        self.members: list[Member] = []
+        self.rank = BestRank()
+        self.latest: Image | None = None
+        self.upstream = SingleAssignmentDisposable()
+
+    def join(self, member: Member) -> None:
+        self.members.append(member)
+        self.rank.join(member.rank)
+
+    def leave(self, member: Member) -> None:
+        self.members.remove(member)
+        self.rank.leave(member.rank)
+
+    def progress(self, progress: Progress) -> None:
+        for member in tuple(self.members):
+            member.on_progress(progress)
+
+
+def _typed(error: BaseException, image_id: ImageId) -> ImageLoadError:
+    """Every error about an image is an ImageLoadError that names it, whatever a loader raised."""
+    if isinstance(error, ImageLoadError):
+        return error.about(image_id)
+    typed = ImageLoadError(f"its loader raised {error!r}", image_id=image_id)
+    typed.__cause__ = error
+    return typed

@@ -1,0 +1,198 @@
+"""The worker scheduler: functions beside the loop, in the order of ranks, on any executor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, TypeVar
+
+from reactivex.disposable import Disposable, SingleAssignmentDisposable
+from reactivex.scheduler.scheduler import Scheduler
+
+from cornerstream.gate import PriorityGate
+from cornerstream.images.errors import DecodeError
+from cornerstream.ranks import Lane, Rank, RankCell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reactivex import typing
+    from reactivex.abc import DisposableBase, ScheduledAction
+
+    from cornerstream.loop_host import LoopHost
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+def default_workers() -> int:
+    """One worker a core that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every platform
+        return os.cpu_count() or 1
+
+
+class WorkerScheduler(Scheduler):
+    """Runs functions on an executor behind a priority gate; also a scheduler for `observe_on`.
+
+    A function is submitted only when a slot is free, so that one which waits can still be dropped or ranked anew. One
+    that runs cannot be interrupted: it keeps its slot until it ends, and its result is dropped.
+
+    Args:
+        host: The loop on which the gate lives.
+        executor: Any executor, which stays its owner's to shut down; `None` makes a thread pool.
+        slots: Functions at once.
+    """
+
+    def __init__(self, host: LoopHost, executor: Executor | None = None, slots: int | None = None) -> None:
+        super().__init__()
+        self._host = host
+        self._gate = PriorityGate(slots or default_workers())
+        self._given = executor
+        self._threads: Executor | None = executor
+        self._processes: Executor | None = None
+        self._running: set[Future[object]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<WorkerScheduler {self._gate!r}>"
+
+    @property
+    def busy(self) -> int:
+        """Functions running now, those included whose result nobody wants any more."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Functions that wait for a slot."""
+        return self._gate.waiting
+
+    def at_rank(self, rank: RankCell) -> RankedWorkers:
+        """These workers for one load."""
+        return RankedWorkers(self, rank)
+
+    async def run(self, function: Callable[..., T], /, *args: object, rank: RankCell, holds_lock: bool = False) -> T:
+        """Run `function(*args)` when its rank's turn comes; see `Workers.run`.
+
+        Raises:
+            DecodeError: The executor broke, as when a worker process died; the next call gets a fresh one.
+        """
+        await self._gate.acquire(rank)
+        try:
+            future = self._executor(holds_lock=holds_lock).submit(function, *args)
+        except (BrokenExecutor, RuntimeError) as error:
+            self._gate.release()
+            self._drop_broken()
+            raise DecodeError(f"the workers take no more work: {error}") from error
+        except BaseException:
+            self._gate.release()
+            raise
+        self._hold(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except BrokenExecutor as error:
+            self._drop_broken()
+            raise DecodeError(f"a worker died in the middle of its work: {error}") from error
+
+    def schedule(self, action: ScheduledAction[S], state: S | None = None) -> DisposableBase:
+        """Run an action on a worker, as work that somebody waits for."""
+        return self._schedule(0.0, action, state)
+
+    def schedule_relative(
+        self, duetime: typing.RelativeTime, action: ScheduledAction[S], state: S | None = None
+    ) -> DisposableBase:
+        """Run an action on a worker after `duetime`."""
+        return self._schedule(max(0.0, self.to_seconds(duetime)), action, state)
+
+    def schedule_absolute(
+        self, duetime: typing.AbsoluteTime, action: ScheduledAction[S], state: S | None = None
+    ) -> DisposableBase:
+        """Run an action on a worker at `duetime`."""
+        return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
+
+    async def aclose(self) -> None:
+        """Wait for what runs, then shut down the executors made here."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._running:
+            await asyncio.wait([asyncio.wrap_future(future) for future in self._running])
+        for executor in (self._threads, self._processes):
+            if executor is not None and executor is not self._given:
+                executor.shutdown()
+        self._threads, self._processes = self._given, None
+
+    def _schedule(self, seconds: float, action: ScheduledAction[S], state: S | None) -> DisposableBase:
+        inner = SingleAssignmentDisposable()
+        outer = Disposable(lambda: self._host.call(cancel))
+        started: list[asyncio.Task[None]] = []
+
+        def work() -> None:
+            if not outer.is_disposed:
+                inner.disposable = self.invoke_action(action, state)
+
+        async def later() -> None:
+            await asyncio.sleep(seconds)
+            await self.run(work, rank=RankCell(Rank(Lane.INTERACTION)))
+
+        def start() -> None:
+            if not outer.is_disposed:
+                task = self._host.loop.create_task(later())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                started.append(task)
+
+        def cancel() -> None:
+            inner.dispose()
+            for task in started:
+                task.cancel()
+
+        self._host.call(start)
+        return outer
+
+    def _executor(self, *, holds_lock: bool) -> Executor:
+        """Threads, but processes for a function that would hold the interpreter lock beside the loop."""
+        if holds_lock and (self._given is None or isinstance(self._given, ThreadPoolExecutor)):
+            if self._processes is None:
+                self._processes = ProcessPoolExecutor(self._gate.slots, mp_context=get_context("spawn"))
+            return self._processes
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._gate.slots, thread_name_prefix="cornerstream-worker")
+        return self._threads
+
+    def _drop_broken(self) -> None:
+        """A pool that lost a process refuses work for ever; the next call makes another one."""
+        if self._processes is not None and getattr(self._processes, "_broken", False):
+            self._processes.shutdown(wait=False)
+            self._processes = None
+
+    def _hold(self, future: Future[T]) -> None:
+        """Keep the slot until the function really ends, whoever still waits for it."""
+        held: Future[object] = future  # type: ignore[assignment]  # Future is invariant; only its end matters here
+        self._running.add(held)
+
+        def ended() -> None:
+            self._running.discard(held)
+            self._gate.release()
+
+        def done(_: Future[T]) -> None:
+            if not self._host.loop.is_closed():
+                self._host.loop.call_soon_threadsafe(ended)
+
+        future.add_done_callback(done)
+
+
+class RankedWorkers:
+    """The workers as one load sees them: every function runs at the rank of that load."""
+
+    def __init__(self, scheduler: WorkerScheduler, rank: RankCell) -> None:
+        self._scheduler = scheduler
+        self._rank = rank
+
+    async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:
+        """See `Workers.run`."""
+        return await self._scheduler.run(function, *args, rank=self._rank, holds_lock=holds_lock)
