@@ -1,0 +1,86 @@
+"""JPEG (ISO/IEC 10918-1) with libjpeg-turbo: baseline, extended of 8 and 12 bits, progressive, lossless of 2 to 16 bits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import DecodeError
+from cornerstream.operators.codecs.guards import check_header, without_padding
+from cornerstream.operators.codecs.jpeg_markers import SOF_JPEG_LS, JpegHeader, read_jpeg_header
+from cornerstream.operators.codecs.stored_values import codec_values, decoded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+
+_BLOCK_PIXELS = 64
+
+
+def decode_jpeg(frame: EncodedFrame) -> DecodedFrame:
+    """Decode with libjpeg-turbo (imagecodecs); YCbCr becomes RGB inside the decoder.
+
+    Raises:
+        DecodeError: The codestream is cut, is no JPEG, or contradicts the description.
+    """
+    from imagecodecs import jpeg8_decode  # noqa: PLC0415 - no codec is imported before it is needed
+
+    codestream, header = _checked(frame)
+    if header.size.samples == 1:
+        return _decoded(frame, jpeg8_decode(codestream), header)
+    if header.lossless:  # no colour transform in the codec: the tag says what the samples are
+        return _decoded(frame, jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB"), header)
+    colorspace = "YCBCR" if is_ycbcr(header, frame.metadata.photometric_interpretation) else "RGB"
+    return _decoded(frame, jpeg8_decode(codestream, colorspace=colorspace, outcolorspace="RGB"), header, "RGB")
+
+
+def decode_ljpeg(frame: EncodedFrame) -> DecodedFrame:
+    """Decode lossless JPEG with liblj92 (imagecodecs).
+
+    Raises:
+        DecodeError: The codestream is cut, is not lossless JPEG, or contradicts the description.
+    """
+    from imagecodecs import ljpeg_decode  # noqa: PLC0415 - no codec is imported before it is needed
+
+    codestream, header = _checked(frame)
+    if not header.lossless:
+        raise DecodeError("liblj92 decodes lossless JPEG only, and this codestream is lossy; choose another decoder")
+    return _decoded(frame, ljpeg_decode(codestream), header)
+
+
+def is_ycbcr(header: JpegHeader, photometric_interpretation: str) -> bool:
+    """Three components are YCbCr: a valid Adobe marker decides, then JFIF, then Photometric Interpretation."""
+    if header.adobe_transform is not None:
+        return header.adobe_transform == 1
+    return header.jfif or photometric_interpretation.startswith("YBR")
+
+
+def _checked(frame: EncodedFrame) -> tuple[bytes, JpegHeader]:
+    codestream = without_padding(frame.data, "JPEG")
+    header = read_jpeg_header(codestream)
+    if header.process == SOF_JPEG_LS:
+        raise DecodeError("the codestream is JPEG-LS, the transfer syntax says JPEG")
+    check_header(header.size, frame.metadata)
+    _check_size(header, len(codestream) - header.scan_offset)
+    return codestream, header
+
+
+def _check_size(header: JpegHeader, scan_bytes: int) -> None:
+    """Refuse scans that are too short for their frame, however well it compresses.
+
+    A block costs a bit at least, or a sample where there are no blocks; libjpeg would fill the rest with grey.
+    """
+    pixels = header.size.rows * header.size.columns
+    least_bits = pixels * header.size.samples if header.lossless else pixels // _BLOCK_PIXELS
+    if 8 * scan_bytes < least_bits:
+        raise DecodeError(
+            f"{scan_bytes} bytes of JPEG scans cannot hold {header.size.rows} × {header.size.columns} pixels"
+        )
+
+
+def _decoded(
+    frame: EncodedFrame, samples: NDArray[np.generic], header: JpegHeader, photometric_interpretation: str = ""
+) -> DecodedFrame:
+    values = codec_values(samples, frame.metadata, precision=header.size.precision, lossless=header.lossless)
+    return decoded(frame, values, photometric_interpretation)

@@ -1,0 +1,51 @@
+"""JPEG 2000 and HTJ2K with OpenJPEG: through imagecodecs, or through pylibjpeg-openjpeg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cornerstream.operators.codecs.j2k_markers import checked_codestream
+from cornerstream.operators.codecs.stored_values import codec_values, decoded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.operators.codecs.guards import CodestreamHeader
+
+# .90 and .201, .202: what the encoder got is what comes out.
+_LOSSLESS = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.202"})
+
+
+def decode_jpeg2000(frame: EncodedFrame) -> DecodedFrame:
+    """Decode with imagecodecs, in one thread: the workers are the parallelism.
+
+    Raises:
+        DecodeError: The codestream is cut, is no JPEG 2000, or contradicts the description.
+    """
+    from imagecodecs import jpeg2k_decode  # noqa: PLC0415 - no codec is imported before it is needed
+
+    codestream, header = checked_codestream(frame)
+    return j2k_decoded(frame, jpeg2k_decode(codestream, numthreads=1), header)
+
+
+def decode_openjpeg(frame: EncodedFrame) -> DecodedFrame:
+    """Decode with pylibjpeg-openjpeg, which holds the interpreter lock.
+
+    Raises:
+        DecodeError: The codestream is cut, is no JPEG 2000, or contradicts the description.
+    """
+    from openjpeg.utils import decode  # noqa: PLC0415 - no codec is imported before it is needed
+
+    codestream, header = checked_codestream(frame)
+    return j2k_decoded(frame, decode(codestream, j2k_format=0), header)
+
+
+def j2k_decoded(frame: EncodedFrame, samples: NDArray[np.generic], header: CodestreamHeader) -> DecodedFrame:
+    """Stored values of JPEG 2000 samples; the decoder has undone RCT and ICT, so that those are RGB now."""
+    metadata = frame.metadata
+    lossless = metadata.transfer_syntax_uid in _LOSSLESS
+    values = codec_values(samples, metadata, precision=header.precision, lossless=lossless)
+    transformed = metadata.photometric_interpretation in ("YBR_RCT", "YBR_ICT")
+    return decoded(frame, values, "RGB" if transformed else "")

@@ -1,0 +1,94 @@
+"""Markers of JPEG and JPEG-LS codestreams, read as far as the first scan (ISO/IEC 10918-1 annex B, 14495-1 annex C)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import DecodeError
+from cornerstream.operators.codecs.guards import CodestreamHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SOF_JPEG_LS = 0xF7
+_SOI, _EOI, _SOS, _APP0, _APP14 = 0xD8, 0xD9, 0xDA, 0xE0, 0xEE
+_LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
+# Start of frame: C0 to CF without DHT, JPG and DAC; F7 is JPEG-LS.
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {SOF_JPEG_LS}
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """What the markers in front of the first scan say.
+
+    Attributes:
+        size: Rows, columns, components and precision of the start of frame.
+        process: Low byte of the start of frame marker; F7 is JPEG-LS.
+        jfif: There is a JFIF marker, which means YCbCr for three components.
+        adobe_transform: Colour transform of a valid Adobe marker; `None` without one.
+        scan_offset: Where the first scan begins.
+    """
+
+    size: CodestreamHeader
+    process: int
+    jfif: bool
+    adobe_transform: int | None
+    scan_offset: int
+
+    @property
+    def lossless(self) -> bool:
+        """The frame is coded by prediction (process 14), without a colour transform."""
+        return self.process in _LOSSLESS
+
+
+def read_jpeg_header(codestream: bytes) -> JpegHeader:
+    """Read the markers in front of the first scan.
+
+    Raises:
+        DecodeError: It is not a JPEG or JPEG-LS codestream, or has no frame header before its first scan.
+    """
+    size, process, jfif, adobe = None, 0, False, None
+    for marker, start, payload in _segments(codestream):
+        if marker == _SOS:
+            if size is None:
+                break
+            return JpegHeader(size, process, jfif, adobe, start)
+        if marker in _SOF:
+            size, process = _frame_size(payload), marker
+        elif marker == _APP0:
+            jfif = jfif or payload[:5] == b"JFIF\0"
+        elif marker == _APP14:
+            adobe = _adobe_transform(payload, adobe)
+    raise DecodeError("the JPEG codestream has no frame header in front of a scan")
+
+
+def _segments(codestream: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Marker, offset and payload of each marker segment, the first scan's included."""
+    if codestream[:2] != bytes((0xFF, _SOI)):
+        raise DecodeError("not a JPEG codestream: it does not begin with FF D8")
+    position, end = 2, len(codestream)
+    while position + 4 <= end and codestream[position] == 0xFF:
+        marker = codestream[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        length = int.from_bytes(codestream[position + 2 : position + 4], "big")
+        if marker == _EOI or length < 2 or position + 2 + length > end:
+            break
+        yield marker, position, codestream[position + 4 : position + 2 + length]
+        position += 2 + length
+
+
+def _frame_size(payload: bytes) -> CodestreamHeader:
+    """Precision, lines, samples a line, components (ISO/IEC 10918-1 B.2.2)."""
+    if len(payload) < 6 or len(payload) < 6 + 3 * payload[5]:
+        raise DecodeError("the JPEG frame header is cut short")
+    rows, columns = int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big")
+    return CodestreamHeader(rows, columns, payload[5], payload[0])
+
+
+def _adobe_transform(payload: bytes, before: int | None) -> int | None:
+    """The transform flag: 0 is RGB (or CMYK), 1 YCbCr; a marker that is too short or says anything else is not valid."""
+    valid = len(payload) >= 12 and payload[:5] == b"Adobe" and payload[11] in (0, 1)
+    return payload[11] if valid else before

@@ -1,0 +1,33 @@
+"""JPEG-LS (ISO/IEC 14495-1) with CharLS, lossless and near-lossless."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import DecodeError
+from cornerstream.operators.codecs.guards import check_header, without_padding
+from cornerstream.operators.codecs.jpeg_markers import SOF_JPEG_LS, read_jpeg_header
+from cornerstream.operators.codecs.stored_values import codec_values, decoded
+
+if TYPE_CHECKING:
+    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+
+_LOSSLESS = "1.2.840.10008.1.2.4.80"
+
+
+def decode_jpegls(frame: EncodedFrame) -> DecodedFrame:
+    """Decode with CharLS (imagecodecs), which takes seconds to refuse a cut codestream: the end marker is asked for first.
+
+    Raises:
+        DecodeError: The codestream is cut, is no JPEG-LS, or contradicts the description.
+    """
+    from imagecodecs import jpegls_decode  # noqa: PLC0415 - no codec is imported before it is needed
+
+    codestream = without_padding(frame.data, "JPEG-LS")
+    header = read_jpeg_header(codestream)
+    if header.process != SOF_JPEG_LS:
+        raise DecodeError("the codestream is JPEG, the transfer syntax says JPEG-LS")
+    check_header(header.size, frame.metadata)
+    lossless = frame.metadata.transfer_syntax_uid == _LOSSLESS
+    samples = jpegls_decode(codestream)
+    return decoded(frame, codec_values(samples, frame.metadata, precision=header.size.precision, lossless=lossless))

@@ -1,0 +1,129 @@
+"""Uncompressed frames (PS3.5 8.1, A.1 to A.5): 1, 8, 12, 16 and 32 bits, float, both byte orders, both planar forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cornerstream.images.errors import DecodeError
+from cornerstream.operators.codecs.description import (
+    container_bytes,
+    frame_shape,
+    is_float,
+    sample_count,
+    stored_dtype,
+)
+from cornerstream.operators.codecs.stored_values import decoded, stored_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.images.metadata import FrameMetadata
+
+EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+
+def decode_native(frame: EncodedFrame) -> DecodedFrame:
+    """Decode a native frame.
+
+    8-bit data that an OW element of a big endian data set holds is swapped word by word, from the first byte on.
+
+    Raises:
+        DecodeError: The data is short, or longer than one byte of padding explains.
+    """
+    big_endian = frame.metadata.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
+    return native_pixels(frame, frame.data, ">" if big_endian else "<")
+
+
+def native_pixels(frame: EncodedFrame, data: bytes | memoryview, order: str = "<") -> DecodedFrame:
+    """Stored values of native bytes in a byte order, `<` or `>`."""
+    metadata = frame.metadata
+    expected = native_length(metadata)
+    if not expected <= len(data) <= expected + 1:
+        raise DecodeError(f"a native frame has {len(data)} bytes; its description needs {expected}")
+    if order == ">" and metadata.bits_allocated <= 12 and metadata.pixel_vr_is_ow:
+        data = _swapped(data)
+    data = memoryview(data)[:expected]
+    if is_float(metadata):
+        return decoded(frame, _words(data, metadata, order).reshape(frame_shape(metadata)))
+    if _is_packed(metadata):
+        return decoded(frame, expand_422(np.frombuffer(data, np.uint8), metadata), "YBR_FULL")
+    return decoded(frame, by_pixel(stored_values(_words(data, metadata, order), metadata), metadata))
+
+
+def native_length(metadata: FrameMetadata) -> int:
+    """Bytes of one native frame, without padding.
+
+    Raises:
+        DecodeError: YBR_FULL_422 of an odd number of columns, or of more than 8 bits.
+    """
+    samples = sample_count(metadata)
+    if _is_packed(metadata):
+        if metadata.columns % 2 or metadata.bits_allocated != 8:
+            raise DecodeError("native YBR_FULL_422 has 8 bits and an even number of columns (PS3.3 C.7.6.3.1.2)")
+        return samples // 3 * 2
+    bits = metadata.bits_allocated
+    return (samples * bits + 7) // 8
+
+
+def by_pixel(
+    samples: NDArray[np.generic], metadata: FrameMetadata, *, planar: bool | None = None
+) -> NDArray[np.generic]:
+    """Samples in rows × columns × samples, whatever the planar configuration was (PS3.3 C.7.6.3.1.3)."""
+    planes = metadata.planar_configuration == 1 if planar is None else planar
+    if planes and metadata.samples_per_pixel > 1:
+        shape = metadata.samples_per_pixel, metadata.rows, metadata.columns
+        return np.moveaxis(samples.reshape(shape), 0, -1)
+    return samples.reshape(frame_shape(metadata))
+
+
+def expand_422(packed: NDArray[np.uint8], metadata: FrameMetadata) -> NDArray[np.uint8]:
+    """Packed `Y0 Y1 Cb Cr` of each pair of pixels as rows × columns × 3, the chroma of a pair repeated.
+
+    The result is YBR_FULL (PS3.3 C.7.6.3.1.2).
+    """
+    pairs = packed.reshape(-1, 4)
+    pixels = np.empty((len(pairs), 2, 3), np.uint8)
+    pixels[..., 0] = pairs[:, :2]
+    pixels[..., 1:] = pairs[:, None, 2:]
+    return pixels.reshape(metadata.rows, metadata.columns, 3)
+
+
+def unpack_12(data: memoryview, count: int) -> NDArray[np.uint16]:
+    """Values of 12 bits that follow each other without a gap, least significant bit first (PS3.5 8.1.1, annex D).
+
+    Three bytes hold two values: `b1[3:0] b0` and `b2 b1[7:4]`.
+    """
+    padded = np.zeros((count + 1) // 2 * 3, np.uint16)
+    padded[: len(data)] = np.frombuffer(data, np.uint8)
+    low, middle, high = padded.reshape(-1, 3).T
+    return np.stack((low | (middle & 0xF) << 8, middle >> 4 | high << 4), axis=1).reshape(-1)[:count]
+
+
+def _is_packed(metadata: FrameMetadata) -> bool:
+    """Two pixels share their chroma."""
+    return metadata.photometric_interpretation == "YBR_FULL_422" and metadata.samples_per_pixel == 3
+
+
+def _words(data: memoryview, metadata: FrameMetadata, order: str) -> NDArray[np.generic]:
+    """One unsigned word (or float) a sample, in the machine's byte order; a copy unless `data` owns its bytes alone."""
+    count = sample_count(metadata)
+    if metadata.bits_allocated == 1:
+        return np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder="little")
+    if metadata.bits_allocated == 12:
+        return unpack_12(data, count)
+    name = stored_dtype(metadata).str[1:] if is_float(metadata) else f"u{container_bytes(metadata)}"
+    words = np.frombuffer(data, np.dtype(f"{order}{name}"), count)
+    # A view would keep the whole file or body alive behind one frame.
+    return words.astype(
+        words.dtype.newbyteorder("="), copy=not isinstance(data.obj, bytes) or len(data.obj) > len(data) + 1
+    )
+
+
+def _swapped(data: bytes | memoryview) -> bytes:
+    """The bytes of each 16-bit word exchanged."""
+    if len(data) % 2:
+        raise DecodeError(f"{len(data)} bytes are not the 16-bit words of an OW element")
+    return np.frombuffer(data, np.uint16).byteswap().tobytes()

@@ -1,0 +1,107 @@
+"""RLE Lossless (PS3.5 annex G): a header of segment offsets, then one PackBits segment for each byte of each sample."""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cornerstream.images.errors import DecodeError
+from cornerstream.operators.codecs.description import container_bytes, sample_count
+from cornerstream.operators.codecs.native import by_pixel
+from cornerstream.operators.codecs.stored_values import decoded, stored_values
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.images.metadata import FrameMetadata
+
+_HEADER = struct.Struct("<16L")  # number of segments, then 15 offsets (PS3.5 G.5)
+_MOST_EXPANSION = 64  # two bytes of PackBits stand for at most 128 (PS3.5 G.3.2)
+
+
+def decode_rle(frame: EncodedFrame) -> DecodedFrame:
+    """Decode with imagecodecs, segment by segment: its whole-frame function pads a short segment in silence.
+
+    Raises:
+        DecodeError: The header contradicts the description, or a segment is short.
+    """
+    from imagecodecs import packbits_decode  # noqa: PLC0415 - no codec is imported before it is needed
+
+    length = _segment_length(frame.metadata)
+    planes = [packbits_decode(segment, out=length) for segment in rle_segments(frame)]
+    short = [len(plane) for plane in planes if len(plane) != length]
+    if short:
+        raise DecodeError(f"an RLE segment expands to {short[0]} bytes, {length} are needed")
+    # The most significant byte of a sample comes first (PS3.5 G.2), samples one after the other.
+    words = np.empty((frame.metadata.samples_per_pixel, length, container_bytes(frame.metadata)), np.uint8)
+    for index, plane in enumerate(planes):
+        sample, place = divmod(index, words.shape[2])
+        words[sample, :, words.shape[2] - 1 - place] = np.frombuffer(plane, np.uint8)
+    return _pixels(frame, words.reshape(-1))
+
+
+def decode_pylibjpeg_rle(frame: EncodedFrame) -> DecodedFrame:
+    """Decode with pylibjpeg-rle, which holds the interpreter lock.
+
+    Raises:
+        DecodeError: The header contradicts the description, or a segment is short.
+    """
+    from rle.utils import decode_pixel_data  # noqa: PLC0415 - no codec is imported before it is needed
+
+    rle_segments(frame)
+    metadata = frame.metadata
+    words = decode_pixel_data(
+        bytes(frame.data),
+        version=2,
+        rows=metadata.rows,
+        columns=metadata.columns,
+        bits_allocated=metadata.bits_allocated,
+        byteorder="<",
+        pack_bits=True,
+    )
+    return _pixels(frame, np.frombuffer(words, np.uint8))
+
+
+def rle_segments(frame: EncodedFrame) -> list[bytes]:
+    """The segments of an RLE frame, as its header and its description both say.
+
+    Raises:
+        DecodeError: They contradict each other, or the data cannot expand to the frame.
+    """
+    data, metadata = bytes(frame.data), frame.metadata
+    if len(data) < _HEADER.size:
+        raise DecodeError(f"an RLE frame of {len(data)} bytes has no header")
+    count, *offsets = _HEADER.unpack_from(data)
+    needed = metadata.samples_per_pixel * container_bytes(metadata)
+    if count != needed:
+        raise DecodeError(f"the RLE header says {count} segments, the description needs {needed} (PS3.5 G.2)")
+    bounds = [*offsets[:count], len(data)]
+    if bounds[0] != _HEADER.size or sorted(set(bounds)) != bounds:
+        raise DecodeError(f"the RLE segment offsets {bounds[:-1]} do not lie in order within {len(data)} bytes")
+    segments = [data[start:end] for start, end in pairwise(bounds)]
+    shortest = min(len(segment) for segment in segments)
+    if shortest * _MOST_EXPANSION < _segment_length(metadata):
+        raise DecodeError(f"an RLE segment of {shortest} bytes cannot expand to {_segment_length(metadata)}")
+    return segments
+
+
+def _segment_length(metadata: FrameMetadata) -> int:
+    """Bytes that each segment expands to: one a pixel, or the packed bits of a 1-bit frame."""
+    pixels = metadata.rows * metadata.columns
+    return (pixels + 7) // 8 if metadata.bits_allocated == 1 else pixels
+
+
+def _pixels(frame: EncodedFrame, words: NDArray[np.uint8]) -> DecodedFrame:
+    """Stored values of little endian words, plane after plane; RLE has no other planar configuration."""
+    metadata = frame.metadata
+    if metadata.bits_allocated == 1:
+        samples: NDArray[np.generic] = np.unpackbits(words, count=sample_count(metadata), bitorder="little")
+    else:
+        order = f"<u{container_bytes(metadata)}"
+        samples = words.view(order).astype(f"u{container_bytes(metadata)}", copy=False)
+    photometric = "YBR_FULL" if metadata.photometric_interpretation == "YBR_FULL_422" else ""
+    return decoded(frame, by_pixel(stored_values(samples, metadata), metadata, planar=True), photometric)

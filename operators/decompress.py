@@ -1,0 +1,84 @@
+"""Encoded frames to stored values, on workers, by the decoder that the table chooses (PS3.5 section 8 and annex A)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import DecodeError
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.codecs.description import check_description, frame_shape, stored_dtype
+from cornerstream.operators.codecs.guards import translated
+from cornerstream.operators.decoder_table import decoder_for
+from cornerstream.operators.map_ordered import map_ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reactivex import Observable
+
+    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.operators.protocols import Workers
+
+
+def decode_frame(frame: EncodedFrame, prefer: str | None = None, limits: Limits = DEFAULT_LIMITS) -> DecodedFrame:
+    """Decode one frame.
+
+    Args:
+        frame: The complete bytes of one frame.
+        prefer: Name of a decoder to take where it decodes the frame's transfer syntax.
+        limits: `frame_pixels` bounds what is allocated.
+
+    Returns:
+        Stored values in one dtype for one description, C-contiguous; `timings` has the seconds under `decompress`.
+        Subsampled chroma is expanded and a JPEG's YCbCr is RGB already: `photometric_interpretation` says so.
+
+    Raises:
+        UnsupportedTransferSyntaxError: No decoder is known, or installed.
+        DecodeError: The frame is incomplete, contradicts its description, or its decoder refused it.
+        LimitError: The frame is larger than `limits` allows.
+    """
+    start = perf_counter()
+    decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+    check_description(frame.metadata, limits)
+    with translated(decoder.name):
+        decoded = decoder.load()(frame)
+    _check_result(decoded, decoder.name)
+    return replace(decoded, timings={**frame.timings, "decompress": perf_counter() - start})
+
+
+def decompress(
+    workers: Workers, max_concurrent: int = 4, prefer: str | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Callable[[Observable[EncodedFrame]], Observable[DecodedFrame]]:
+    """Decode frames on workers.
+
+    ::
+
+        frames   a──b──c──────|
+                 b is decoded before a
+        result   ──────ab───c─|
+
+    Order is the source's; at most `max_concurrent` frames are with the workers; the first error ends the sequence;
+    dispose drops what waits, and the result of what a worker cannot stop.
+
+    Args:
+        workers: Where decoders run; told which of them hold the interpreter lock.
+        max_concurrent: Frames with the workers at once.
+        prefer: Name of a decoder to take where it decodes a frame's transfer syntax.
+        limits: `frame_pixels` bounds what is allocated.
+    """
+
+    async def decode(frame: EncodedFrame) -> DecodedFrame:
+        decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+        return await workers.run(decode_frame, frame, prefer, limits, holds_lock=not decoder.releases_gil)
+
+    return map_ordered(decode, max_concurrent)
+
+
+def _check_result(frame: DecodedFrame, name: str) -> None:
+    """Whatever a decoder returns has the shape and dtype of its description, or is an error."""
+    shape, dtype = frame_shape(frame.metadata), stored_dtype(frame.metadata)
+    if frame.pixels.shape != shape or frame.pixels.dtype != dtype:
+        found = f"{frame.pixels.shape} of {frame.pixels.dtype}"
+        raise DecodeError(f"{name} returned {found}, the description says {shape} of {dtype}")
