@@ -1,7 +1,8 @@
 """Image ids: `scheme:address`, with a frame number that counts from 1.
 
-An image id names one frame. `?frame=N` or `&frame=N` selects it (any scheme), or `/frames/N` at the end of a
-DICOMweb address; every other query part belongs to the address and is kept.
+An image id names one frame. `?frame=N` or `&frame=N` selects it (any scheme), or `/frames/N` at the end of the path of a
+DICOMweb address (any scheme but those of whole files, where a folder may be called `frames`). Every other query part,
+such as WADO-URI's `frameNumber`, belongs to the address; the address is kept to the letter, percent-encoding included.
 """
 
 from __future__ import annotations
@@ -13,21 +14,25 @@ from typing import Self
 from cornerstream.images.errors import ImageIdError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")  # RFC 3986, section 3.1
-_FRAMES_PATH = re.compile(r"/frames/([^/?#]*)(?=\Z|\?)")
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]")
+_FRAMES_PATH = re.compile(r"/frames/([^/]*)/?\Z")
+_FILE_SCHEMES = frozenset({"dicomfile", "dicomweb", "file", "wadouri"})
 _MAX_FRAME_NUMBER = 2**31 - 1  # Number of Frames is an IS: PS3.5, table 6.2-1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ImageId:
     """One frame of one resource.
 
-    Two ids are equal when they name the same frame, however it was written; `str` gives the text back as it was parsed.
+    Two ids are equal when they name the same frame of the same address, however it was written: in the path, in the
+    query or, for the first, not at all. `str` gives the text back as it was parsed.
 
     Attributes:
         scheme: Lower-case scheme that chooses the loader, such as `wadors`.
         address: What the loader fetches, without the frame selector.
         frame_number: Counts from 1; `None` when the id names no frame, which means the first.
-        in_path: The frame was written as `/frames/N`.
+        in_path: The frame is written as `/frames/N`.
+        text: The image id as it was parsed; empty when it was made of its parts.
 
     >>> ImageId.parse("wadouri:https://pacs/wado?objectUID=1.2&frame=3&contentType=application%2Fdicom")
     ImageId(scheme='wadouri', address='https://pacs/wado?objectUID=1.2&contentType=application%2Fdicom', frame_number=3)
@@ -36,15 +41,25 @@ class ImageId:
     scheme: str
     address: str
     frame_number: int | None = None
-    in_path: bool = field(default=False, repr=False, compare=False)
-    text: str = field(default="", repr=False, compare=False)
+    in_path: bool = field(default=False, repr=False)
+    text: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not _SCHEME.match(self.scheme):
             raise ImageIdError(f"not a URL scheme: {self.scheme!r}; an image id reads scheme:address")
         object.__setattr__(self, "scheme", self.scheme.lower())
+        if not self.address:
+            raise ImageIdError(f"no address; an image id reads {self.scheme}:address", image_id=self.text or None)
+        if _take_selectors(self.scheme, self.address)[1]:
+            raise ImageIdError("the address itself names a frame; use ImageId.parse", image_id=str(self))
         if self.frame_number is not None:
             _checked(self.frame_number, str(self))
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, ImageId) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
 
     def __str__(self) -> str:
         return self.text or f"{self.scheme}:{self._selected_address()}"
@@ -57,14 +72,19 @@ class ImageId:
             text: `scheme:address`; an `ImageId` is returned as it is.
 
         Raises:
-            ImageIdError: There is no scheme or no address, or the frame number is not a number from 1.
+            ImageIdError: There is no scheme or no address, the frame number is not a number from 1, or there are two.
         """
         if isinstance(text, ImageId):
             return text
         scheme, colon, address = text.partition(":")
         if not colon or not address or not _SCHEME.match(scheme):
             raise ImageIdError("not an image id: it reads scheme:address, as in wadouri:https://…", image_id=text)
-        address, number, in_path = _take_frame(address, text)
+        if _WINDOWS_PATH.match(text):
+            raise ImageIdError("a Windows path is no image id; write dicomfile: in front of it", image_id=text)
+        address, selectors, in_path = _take_selectors(scheme.lower(), address)
+        if len(selectors) > 1:
+            raise ImageIdError(f"names more than one frame: {', '.join(selectors)}", image_id=text)
+        number = _number(selectors[0], text) if selectors else None
         return cls(scheme, address, number, in_path, text)
 
     @property
@@ -81,37 +101,38 @@ class ImageId:
         """The id of another frame of the same resource."""
         return replace(self, frame_number=frame_number, text="")
 
+    @property
+    def _key(self) -> tuple[str, str, int]:
+        return self.scheme, self.address, self.number
+
     def _selected_address(self) -> str:
         if self.frame_number is None:
             return self.address
-        if self.in_path:
-            path, question, query = self.address.partition("?")
+        path, question, query = self.address.partition("?")
+        if self.in_path and self.scheme not in _FILE_SCHEMES:
             return f"{path}/frames/{self.frame_number}{question}{query}"
-        joint = "&" if "?" in self.address else "?"
-        return f"{self.address}{joint}frame={self.frame_number}"
+        return f"{self.address}{'&' if question else '?'}frame={self.frame_number}"
 
 
-def _take_frame(address: str, text: str) -> tuple[str, int | None, bool]:
-    """Take the frame selector out of an address: (address without it, frame number, was it in the path)."""
+def _take_selectors(scheme: str, address: str) -> tuple[str, list[str], bool]:
+    """Take the frame selectors out of an address: (address without them, what they say, is one in the path)."""
     path, question, query = address.partition("?")
-    parts = query.split("&") if question else []
-    selectors = [part for part in parts if part.startswith("frame=")]
-    in_path = _FRAMES_PATH.search(path)
-    if len(selectors) + bool(in_path) > 1:
-        raise ImageIdError("names more than one frame", image_id=text)
+    in_path = None if scheme in _FILE_SCHEMES else _FRAMES_PATH.search(path)
+    selectors = [in_path[1]] if in_path else []
     if in_path:
-        rest = path[: in_path.start()] + question + query
-        return rest, _number(in_path[1], text), True
-    if selectors:
-        kept = "&".join(part for part in parts if not part.startswith("frame="))
-        return (f"{path}?{kept}" if kept else path), _number(selectors[0].removeprefix("frame="), text), False
-    return address, None, False
+        path = path[: in_path.start()]
+    parts = query.split("&") if question else []
+    selectors += [part.removeprefix("frame=") for part in parts if part.startswith("frame=")]
+    kept = [part for part in parts if not part.startswith("frame=")]
+    return path + ("?" + "&".join(kept) if kept else ""), selectors, bool(in_path)
 
 
 def _number(digits: str, text: str) -> int:
     if not (digits.isascii() and digits.isdigit()):
-        raise ImageIdError(f"not a frame number: {digits!r}; frames count from 1", image_id=text)
-    return _checked(int(digits[:20]), text)
+        raise ImageIdError(
+            f"not a frame number: {digits!r}; an image id names one frame, and frames count from 1", image_id=text
+        )
+    return _checked(int(digits.lstrip("0")[:20] or "0"), text)
 
 
 def _checked(number: int, text: str) -> int:
