@@ -31,13 +31,16 @@ def decode_rle(frame: EncodedFrame) -> DecodedFrame:
     """
     from imagecodecs import packbits_decode  # noqa: PLC0415 - no codec is imported before it is needed
 
-    length = _segment_length(frame.metadata)
-    planes = [packbits_decode(segment, out=length) for segment in rle_segments(frame)]
-    short = [len(plane) for plane in planes if len(plane) != length]
-    if short:
-        raise DecodeError(f"an RLE segment expands to {short[0]} bytes, {length} are needed")
+    metadata = frame.metadata
+    most = metadata.rows * metadata.columns
+    planes = [packbits_decode(segment, out=most) for segment in rle_segments(frame)]
+    length = len(planes[0])
+    if length not in (most, _least_length(metadata)) or any(len(plane) != length for plane in planes):
+        raise DecodeError(
+            f"the RLE segments expand to {[len(plane) for plane in planes]} bytes, {most} each are needed"
+        )
     # The most significant byte of a sample comes first (PS3.5 G.2), samples one after the other.
-    words = np.empty((frame.metadata.samples_per_pixel, length, container_bytes(frame.metadata)), np.uint8)
+    words = np.empty((metadata.samples_per_pixel, length, container_bytes(metadata)), np.uint8)
     for index, plane in enumerate(planes):
         sample, place = divmod(index, words.shape[2])
         words[sample, :, words.shape[2] - 1 - place] = np.frombuffer(plane, np.uint8)
@@ -45,7 +48,7 @@ def decode_rle(frame: EncodedFrame) -> DecodedFrame:
 
 
 def decode_pylibjpeg_rle(frame: EncodedFrame) -> DecodedFrame:
-    """Decode with pylibjpeg-rle, which holds the interpreter lock.
+    """Decode with pylibjpeg-rle, which holds the interpreter lock; of 1-bit frames it reads one form only.
 
     Raises:
         DecodeError: The header contradicts the description, or a segment is short.
@@ -61,7 +64,6 @@ def decode_pylibjpeg_rle(frame: EncodedFrame) -> DecodedFrame:
         columns=metadata.columns,
         bits_allocated=metadata.bits_allocated,
         byteorder="<",
-        pack_bits=True,
     )
     return _pixels(frame, np.frombuffer(words, np.uint8))
 
@@ -84,13 +86,16 @@ def rle_segments(frame: EncodedFrame) -> list[bytes]:
         raise DecodeError(f"the RLE segment offsets {bounds[:-1]} do not lie in order within {len(data)} bytes")
     segments = [data[start:end] for start, end in pairwise(bounds)]
     shortest = min(len(segment) for segment in segments)
-    if shortest * _MOST_EXPANSION < _segment_length(metadata):
-        raise DecodeError(f"an RLE segment of {shortest} bytes cannot expand to {_segment_length(metadata)}")
+    if shortest * _MOST_EXPANSION < _least_length(metadata):
+        raise DecodeError(f"an RLE segment of {shortest} bytes cannot expand to {_least_length(metadata)}")
     return segments
 
 
-def _segment_length(metadata: FrameMetadata) -> int:
-    """Bytes that each segment expands to: one a pixel, or the packed bits of a 1-bit frame."""
+def _least_length(metadata: FrameMetadata) -> int:
+    """Bytes that a segment expands to at least: one a pixel.
+
+    1-bit frames are found in two forms, one byte a pixel and eight pixels a byte; the length tells them apart.
+    """
     pixels = metadata.rows * metadata.columns
     return (pixels + 7) // 8 if metadata.bits_allocated == 1 else pixels
 
@@ -98,7 +103,7 @@ def _segment_length(metadata: FrameMetadata) -> int:
 def _pixels(frame: EncodedFrame, words: NDArray[np.uint8]) -> DecodedFrame:
     """Stored values of little endian words, plane after plane; RLE has no other planar configuration."""
     metadata = frame.metadata
-    if metadata.bits_allocated == 1:
+    if len(words) < sample_count(metadata):
         samples: NDArray[np.generic] = np.unpackbits(words, count=sample_count(metadata), bitorder="little")
     else:
         order = f"<u{container_bytes(metadata)}"
