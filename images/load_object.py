@@ -44,7 +44,7 @@ class ImageLoadObject:
     Nothing starts before somebody subscribes, awaits, iterates or asks for the result; each subscription is a load of
     its own (the session joins those of the same image). After `cancel()` no signal reaches any subscriber of this
     object, and subscribing again stays silent; `result()` and `await` raise `CancelledError`, also when the image was
-    just about to be handed over. A subscriber whose on_next raises gets an `ObserverError`, and the others go on.
+    just about to be handed over.
 
     Args:
         image_id: The image that is loaded.
@@ -62,7 +62,7 @@ class ImageLoadObject:
     ) -> None:
         self.image_id = image_id
         self._source = source
-        self._subscriptions = Subscriptions(image_id)
+        self._subscriptions = Subscriptions()
         self.observable: Observable[Image] = Observable(partial(self._subscriptions.connect, source))
         bytes_so_far: Observable[Progress] = rx.empty() if progress is None else progress
         self.progress: Observable[Progress] = Observable(partial(self._subscriptions.connect, bytes_so_far))

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 
-from cornerstream.images.errors import ObserverError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reactivex import Observable
     from reactivex.abc import DisposableBase, SchedulerBase
-
-    from cornerstream.images.image_id import ImageId
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -41,8 +37,7 @@ class Observer(Protocol[T_contra]):
 class Subscriptions:
     """The live subscriptions of one load object; its state is guarded, since all may come from any thread."""
 
-    def __init__(self, image_id: ImageId) -> None:
-        self._image_id = image_id
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._live: set[_Subscription[Any]] = set()
         self.cancelled = False
@@ -54,7 +49,7 @@ class Subscriptions:
         self, source: Observable[T], observer: Observer[T], scheduler: SchedulerBase | None = None
     ) -> DisposableBase:
         """Subscribe an observer to a source, until either ends or `cancel()` comes."""
-        subscription = _Subscription(observer, self._image_id, self._forget)
+        subscription = _Subscription(observer, self._forget)
         with self._lock:
             self._live.add(subscription)
             cancelled = self.cancelled
@@ -85,11 +80,10 @@ class Subscriptions:
 class _Subscription(Generic[T]):
     """One subscriber: hears of its source until one thing, and one only, ends it."""
 
-    __slots__ = ("_forget", "_image_id", "_lock", "_observer", "_upstream")
+    __slots__ = ("_forget", "_lock", "_observer", "_upstream")
 
-    def __init__(self, observer: Observer[T], image_id: ImageId, forget: Callable[[_Subscription[T]], None]) -> None:
+    def __init__(self, observer: Observer[T], forget: Callable[[_Subscription[T]], None]) -> None:
         self._observer: Observer[T] | None = observer
-        self._image_id = image_id
         self._forget = forget
         self._lock = threading.Lock()
         self._upstream = SingleAssignmentDisposable()
@@ -107,14 +101,10 @@ class _Subscription(Generic[T]):
 
     def _on_next(self, value: T) -> None:
         observer = self._observer
-        if observer is None:
-            return
-        try:
-            observer.on_next(value)
-        except Exception as error:  # noqa: BLE001 - whatever a subscriber raises is its own to hear of
-            failure = ObserverError(f"on_next raised {type(error).__name__}: {error}", image_id=self._image_id)
-            failure.__cause__ = error
-            self._on_error(failure)
+        if observer is not None:
+            observer.on_next(
+                value
+            )  # what it raises is the source's to answer, with an on_error for this subscriber only
 
     def _on_error(self, error: Exception) -> None:
         self._end(lambda observer: observer.on_error(error))

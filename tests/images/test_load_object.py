@@ -176,25 +176,26 @@ class TestObservable:
         assert len(seen) == 1
         assert source.disposed == 1
 
-    def test_on_next_that_raises_ends_only_its_subscriber(self) -> None:
-        source = Source()
-        load = source.load()
-        errors: list[Exception] = []
+    def test_what_on_next_raises_is_for_the_source_to_answer(self) -> None:
         cause = KeyError("user")
+        answer = ObserverError("on_next raised", image_id=ID)
+        errors: list[Exception] = []
+
+        def subscribe(observer: Any, scheduler: Any = None) -> Disposable:
+            try:
+                observer.on_next(an_image())
+            except KeyError as error:
+                assert error is cause  # noqa: PT017 - the source sees it, the test cannot
+                observer.on_error(answer)
+            return Disposable()
 
         def explode(_: Image) -> None:
             raise cause
 
+        load = ImageLoadObject(ID, Observable(subscribe))
         load.observable.subscribe(explode, errors.append)
-        other = record(load)
-        source.subject.on_next(an_image())
-        source.subject.on_completed()
-        assert [type(error) for error in errors] == [ObserverError]
-        assert errors[0].__cause__ is cause
-        assert isinstance(errors[0], ImageLoadError)
-        assert errors[0].image_id == ID
-        assert len(other.signals) == 2
-        assert source.disposed == 2
+        assert errors == [answer]
+        assert "0 subscribed" in repr(load)
 
     def test_progress_is_empty_unless_given_and_silent_after_cancel(self) -> None:
         done: list[str] = []
