@@ -1,0 +1,269 @@
+"""One way to ask for attributes, whichever form a data set has: as written, DICOM JSON (PS3.18 annex F), or pydicom.
+
+Values are plain: numbers are finite floats, junk is `None`, and nothing is fetched for a BulkDataURI.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, overload
+
+from cornerstream.images.errors import SplitError
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.byte_stream import ByteStream, finish
+from cornerstream.operators.elements import (
+    ITEM,
+    SEQUENCE_END,
+    UNDEFINED,
+    Element,
+    Encoding,
+    pass_sequence,
+    read_element_header,
+    read_value,
+    skip_value,
+)
+from cornerstream.operators.keywords import ATTRIBUTES, TAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from pydicom import Dataset
+
+_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+
+
+class Attributes(Protocol):
+    """A data set, or an item of a sequence."""
+
+    def values(self, keyword: str) -> Sequence[object]:
+        """The values of an attribute (str, int or float); empty when it is absent or has none."""
+        ...
+
+    def data(self, keyword: str) -> tuple[bytes, bool] | None:
+        """The bytes of an attribute, and whether they are big endian words; `None` when they are not here."""
+        ...
+
+    def items(self, keyword: str) -> Sequence[Attributes]:
+        """The items of a sequence, each read when it is asked for."""
+        ...
+
+
+def text(attributes: Attributes, keyword: str) -> str:
+    """The first value as text; empty when there is none."""
+    values = attributes.values(keyword)
+    return "" if not values or values[0] is None else str(values[0]).strip(" \0")
+
+
+def numbers(attributes: Attributes, keyword: str) -> tuple[float | None, ...]:
+    """All values as finite numbers, `None` for what is not one."""
+    return tuple(_number(value) for value in attributes.values(keyword))
+
+
+def number(attributes: Attributes, keyword: str) -> float | None:
+    """The first value as a finite number."""
+    found = numbers(attributes, keyword)
+    return found[0] if found else None
+
+
+def integer(attributes: Attributes, keyword: str) -> int | None:
+    """The first value if it is a whole number."""
+    found = number(attributes, keyword)
+    return int(found) if found is not None and found.is_integer() else None
+
+
+def vector(attributes: Attributes, keyword: str, length: int) -> tuple[float, ...] | None:
+    """Exactly `length` numbers, else `None`."""
+    found = tuple(value for value in numbers(attributes, keyword) if value is not None)
+    return found if len(found) == length else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        value = value.strip(" \0")
+    elif not isinstance(value, (int, float)):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAttributes:
+    """Elements as they stand in a Part 10 file; values are read when they are asked for.
+
+    Attributes:
+        elements: By tag.
+        limits: Bounds for the sequences inside.
+        character_set: Specific Character Set, for texts that are not ASCII.
+    """
+
+    elements: Mapping[int, Element]
+    limits: Limits = DEFAULT_LIMITS
+    character_set: tuple[str, ...] = ()
+
+    def values(self, keyword: str) -> Sequence[object]:
+        """The values of an attribute."""
+        tag, representation = ATTRIBUTES[keyword]
+        element = self.elements.get(tag)
+        if element is None:
+            return ()
+        vr = element.vr.decode("ascii") if element.vr not in {b"", b"UN"} else representation
+        if vr in _NUMBERS:
+            return _unpack(_NUMBERS[vr], element)
+        return tuple(part.strip(" \0") for part in _decode(element.value, self.character_set).split("\\"))
+
+    def data(self, keyword: str) -> tuple[bytes, bool] | None:
+        """The bytes of an attribute, as they were written."""
+        element = self.elements.get(ATTRIBUTES[keyword][0])
+        if element is None:
+            return None
+        return element.value, element.encoding.big_endian and element.vr in {b"OW", b"US", b"SS"}
+
+    def items(self, keyword: str) -> Sequence[Attributes]:
+        """The items of a sequence."""
+        element = self.elements.get(ATTRIBUTES[keyword][0])
+        return () if element is None else WrittenItems(element, self.limits, self.character_set)
+
+
+class WrittenItems(Sequence[Attributes]):
+    """The items of a sequence as it was written: their places are found at once, their elements when asked for."""
+
+    def __init__(self, element: Element, limits: Limits, character_set: tuple[str, ...]) -> None:
+        self._element = element
+        self._limits = limits
+        self._character_set = character_set
+        self._spans = finish(_item_spans(ByteStream(element.value, ended=True), element.encoding, limits))
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @overload
+    def __getitem__(self, index: int) -> WrittenAttributes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[WrittenAttributes]: ...
+    def __getitem__(self, index: int | slice) -> WrittenAttributes | list[WrittenAttributes]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        start, stop = self._spans[index]
+        elements = read_elements(self._element.value[start:stop], self._element.encoding, self._limits)
+        return WrittenAttributes(elements, self._limits, self._character_set)
+
+
+def read_elements(data: bytes, encoding: Encoding, limits: Limits) -> dict[int, Element]:
+    """The elements of an item that matter here, by tag; nested sequences are kept as they are."""
+    return finish(_read_elements(ByteStream(data, ended=True), encoding, limits))
+
+
+def _read_elements(stream: ByteStream, encoding: Encoding, limits: Limits) -> Generator[None, None, dict[int, Element]]:
+    found: dict[int, Element] = {}
+    while (yield from stream.more()):
+        header = yield from read_element_header(stream, encoding)
+        if header.tag in TAGS:
+            found[header.tag] = yield from read_value(stream, header, encoding, limits)
+        else:
+            yield from skip_value(stream, header, encoding, limits)
+    return found
+
+
+def _item_spans(stream: ByteStream, encoding: Encoding, limits: Limits) -> Generator[None, None, list[tuple[int, int]]]:
+    spans: list[tuple[int, int]] = []
+    while (yield from stream.more()):
+        header = yield from read_element_header(stream, encoding)
+        start = stream.position
+        if header.tag == SEQUENCE_END:
+            break
+        if header.tag != ITEM:
+            raise SplitError("a sequence holds something else than items")
+        if header.length == UNDEFINED:
+            yield from pass_sequence(stream, encoding, limits, in_item=True)
+            spans.append((start, stream.position - 8))
+        else:
+            stream.skip(header.length)
+            spans.append((start, stream.position))
+    return spans
+
+
+def _unpack(code: str, element: Element) -> tuple[int | float, ...]:
+    layout = struct.Struct((">" if element.encoding.big_endian else "<") + code)
+    usable = len(element.value) // layout.size * layout.size
+    return tuple(value for (value,) in layout.iter_unpack(element.value[:usable]))
+
+
+def _decode(value: bytes, character_set: tuple[str, ...]) -> str:
+    if value.isascii():
+        return value.decode("ascii")
+    from pydicom.charset import convert_encodings, decode_bytes  # noqa: PLC0415 - only for texts that need it
+
+    return decode_bytes(value, convert_encodings(list(character_set)), set())
+
+
+@dataclass(frozen=True, slots=True)
+class JsonAttributes:
+    """One data set, or item, of DICOM JSON (PS3.18 annex F)."""
+
+    members: Mapping[str, object]
+
+    def _member(self, keyword: str) -> Mapping[str, object]:
+        member = self.members.get(f"{ATTRIBUTES[keyword][0]:08X}")
+        return member if isinstance(member, dict) else {}
+
+    def values(self, keyword: str) -> Sequence[object]:
+        """The values of an attribute."""
+        found = self._member(keyword).get("Value")
+        return found if isinstance(found, list) else ()
+
+    def data(self, keyword: str) -> tuple[bytes, bool] | None:
+        """Inline bytes, little endian by definition (PS3.18 section F.2.7); values of a US attribute packed likewise."""
+        inline = self._member(keyword).get("InlineBinary")
+        values = self.values(keyword)
+        try:
+            if isinstance(inline, str):
+                return base64.b64decode(inline, validate=True), False
+            if values:
+                return struct.pack(f"<{len(values)}H", *values), False
+        except (binascii.Error, struct.error) as error:
+            raise SplitError(f"{keyword} of the DICOM JSON is damaged: {error}") from error
+        return None
+
+    def items(self, keyword: str) -> Sequence[Attributes]:
+        """The items of a sequence."""
+        return [JsonAttributes(item if isinstance(item, dict) else {}) for item in self.values(keyword)]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetAttributes:
+    """A pydicom data set."""
+
+    dataset: Dataset
+    big_endian: bool = field(default=False)
+
+    def values(self, keyword: str) -> Sequence[object]:
+        """The values of an attribute; what pydicom cannot convert counts as absent."""
+        try:
+            value = self.dataset.get(keyword)
+        except (ValueError, TypeError, OverflowError):
+            return ()
+        if value is None or value == "":
+            return ()
+        return tuple(value) if isinstance(value, (list, tuple)) or hasattr(value, "insert") else (value,)
+
+    def data(self, keyword: str) -> tuple[bytes, bool] | None:
+        """The bytes of an attribute; pydicom leaves OW as it was written."""
+        value = self.dataset.get(keyword)
+        if value is None:
+            return None
+        if isinstance(value, bytes):
+            return value, self.big_endian
+        numbers_ = [value] if isinstance(value, int) else list(value)
+        return struct.pack(f"<{len(numbers_)}H", *(entry & 0xFFFF for entry in numbers_)), False
+
+    def items(self, keyword: str) -> Sequence[Attributes]:
+        """The items of a sequence."""
+        return [DatasetAttributes(item, self.big_endian) for item in self.dataset.get(keyword) or ()]

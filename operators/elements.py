@@ -1,0 +1,197 @@
+"""Data elements, one after the other: headers, values, and sequences of undefined length passed over (PS3.5 section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from cornerstream.images.errors import LimitError, SplitError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from cornerstream.images.limits import Limits
+    from cornerstream.operators.byte_stream import ByteStream
+
+UNDEFINED = 0xFFFFFFFF
+ITEM = 0xFFFEE000
+ITEM_END = 0xFFFEE00D
+SEQUENCE_END = 0xFFFEE0DD
+
+# PS3.5 table 7.1-2: the representations with two length bytes; all others, and all future ones, have four.
+_SHORT = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_LITTLE = (Struct("<HH"), Struct("<H"), Struct("<I"))
+_BIG = (Struct(">HH"), Struct(">H"), Struct(">I"))
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How data elements are written: with or without their value representation, and the byte order."""
+
+    implicit: bool = False
+    big_endian: bool = False
+
+
+IMPLICIT = Encoding(implicit=True)
+EXPLICIT = Encoding()
+
+
+class ElementHeader(NamedTuple):
+    """What stands in front of a value; `vr` is empty where it is not written, `length` may be UNDEFINED."""
+
+    tag: int
+    vr: bytes
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element with its value as it was written; a sequence's value is its items, delimiters included."""
+
+    vr: bytes
+    value: bytes
+    encoding: Encoding
+
+
+def looks_explicit(head: bytes) -> bool:
+    """The first eight bytes of a data set name a value representation."""
+    vr = head[4:6]
+    return vr in _SHORT or vr in {
+        b"OB",
+        b"OD",
+        b"OF",
+        b"OL",
+        b"OV",
+        b"OW",
+        b"SQ",
+        b"SV",
+        b"UC",
+        b"UN",
+        b"UR",
+        b"UT",
+        b"UV",
+    }
+
+
+def read_element_header(stream: ByteStream, encoding: Encoding) -> Generator[None, None, ElementHeader]:
+    """Pass the header of the next element, item or delimiter."""
+    pair, short, long = _BIG if encoding.big_endian else _LITTLE
+    if not stream.has(8):
+        yield from stream.need(8)
+    head = stream.peek(12)
+    group, number = pair.unpack_from(head)
+    tag = group << 16 | number
+    vr = head[4:6]
+    # Items have no representation; an element without letters there was written implicitly among explicit ones.
+    if encoding.implicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
+        stream.skip(8)
+        return ElementHeader(tag, b"", long.unpack_from(head, 4)[0])
+    if vr in _SHORT:
+        stream.skip(8)
+        return ElementHeader(tag, vr, short.unpack_from(head, 6)[0])
+    if len(head) < 12:
+        yield from stream.need(12)
+        head = stream.peek(12)
+    stream.skip(12)
+    return ElementHeader(tag, vr, long.unpack_from(head, 8)[0])
+
+
+def read_value(
+    stream: ByteStream, header: ElementHeader, encoding: Encoding, limits: Limits
+) -> Generator[None, None, Element]:
+    """Take a value, of undefined length too."""
+    if header.length == UNDEFINED:
+        taken = bytearray()
+        inner = _inner(header, encoding)
+        yield from pass_sequence(stream, inner, limits, taken)
+        return Element(b"SQ", bytes(taken), inner)
+    yield from stream.need(header.length)
+    return Element(header.vr, stream.take(header.length), encoding)
+
+
+def skip_value(stream: ByteStream, header: ElementHeader, encoding: Encoding, limits: Limits) -> Generator[None]:
+    """Pass a value, of undefined length too, without keeping it."""
+    if header.length == UNDEFINED:
+        yield from pass_sequence(stream, _inner(header, encoding), limits)
+    else:
+        stream.skip(header.length)
+
+
+def pass_sequence(
+    stream: ByteStream, encoding: Encoding, limits: Limits, taken: bytearray | None = None, *, in_item: bool = False
+) -> Generator[None]:
+    """Pass the items of a sequence of undefined length, its delimiter included; nested ones on a stack of our own.
+
+    Args:
+        stream: Stands behind the sequence's header.
+        encoding: Of the items' elements.
+        limits: Bounds the nesting and the size.
+        taken: Receives the bytes passed, where they are wanted.
+        in_item: The stream stands in an item of undefined length instead; pass the rest of it, its delimiter included.
+
+    Raises:
+        SplitError: Something else than an item stands where one must.
+        LimitError: The nesting or the size is over its limit.
+    """
+    stack = [(ITEM_END if in_item else SEQUENCE_END, encoding)]
+    start = stream.position
+    while stack:
+        closing, current = stack[-1]
+        header = yield from _read_header(stream, current, taken)
+        if header.tag == closing:
+            stack.pop()
+        elif closing == SEQUENCE_END and header.tag != ITEM:
+            raise SplitError(f"an item was expected at offset {stream.position - 8}, not {tag_text(header.tag)}")
+        elif header.length == UNDEFINED:
+            _check_depth(len(stack) // 2 + 1, limits)
+            stack.append((ITEM_END, current) if closing == SEQUENCE_END else (SEQUENCE_END, _inner(header, current)))
+        else:
+            check_size(stream.position - start + header.length, limits)
+            yield from _pass(stream, header.length, taken)
+        check_size(stream.position - start, limits)
+
+
+def check_size(size: int, limits: Limits) -> None:
+    """Refuse a header, or a part of one, that is too long; raises LimitError."""
+    if size > limits.header_bytes:
+        raise LimitError(f"the header has more than {limits.header_bytes} bytes (limits.header_bytes)")
+
+
+def tag_text(tag: int) -> str:
+    """`(gggg,eeee)`."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def _inner(header: ElementHeader, encoding: Encoding) -> Encoding:
+    # PS3.5 section 6.2.2: a UN of undefined length holds a sequence in implicit little endian.
+    return IMPLICIT if header.vr == b"UN" else encoding
+
+
+def _check_depth(depth: int, limits: Limits) -> None:
+    if depth > limits.sequence_depth:
+        raise LimitError(f"sequences are nested deeper than {limits.sequence_depth} (limits.sequence_depth)")
+
+
+def _read_header(
+    stream: ByteStream, encoding: Encoding, taken: bytearray | None
+) -> Generator[None, None, ElementHeader]:
+    if taken is None:
+        return (yield from read_element_header(stream, encoding))
+    if not stream.has(8):
+        yield from stream.need(8)
+    start, head = stream.position, stream.peek(12)
+    header = yield from read_element_header(stream, encoding)
+    size = stream.position - start
+    if size > len(head):  # only eight bytes were there at first; the other four are zero or the length
+        head = head[:8] + (_BIG if encoding.big_endian else _LITTLE)[2].pack(header.length)
+    taken += head[:size]
+    return header
+
+
+def _pass(stream: ByteStream, count: int, taken: bytearray | None) -> Generator[None]:
+    if taken is None:
+        stream.skip(count)
+    else:
+        yield from stream.need(count)
+        taken += stream.take(count)

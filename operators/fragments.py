@@ -1,0 +1,106 @@
+"""Encapsulated pixel data (PS3.5 annex A.4): fragments walked by their lengths, and put together to frames.
+
+A Basic or Extended Offset Table is believed as far as it agrees with the fragments. Without one, or with one that does
+not, codestream markers and the number of fragments decide; what cannot be proven against Number of Frames is refused.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import LimitError, SplitError
+from cornerstream.operators.codestream_markers import HEAD_BYTES, TAIL_BYTES, codestream
+from cornerstream.operators.elements import EXPLICIT, ITEM, SEQUENCE_END, UNDEFINED, read_element_header, tag_text
+from cornerstream.operators.frame_grouper import Fragment, FrameGrouper
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from cornerstream.images.limits import Limits
+    from cornerstream.operators.byte_stream import ByteStream
+    from cornerstream.operators.frame_grouper import Frame
+    from cornerstream.operators.part10 import Part10Header
+
+
+def walk_frames(
+    stream: ByteStream, header: Part10Header, limits: Limits, frames: list[Frame], *, keep_data: bool
+) -> Generator[None]:
+    """Walk the fragments from a stream that stands at the first item of encapsulated pixel data.
+
+    Args:
+        stream: Is being fed.
+        header: What stood in front.
+        limits: Bounds fragments and frames.
+        frames: Receives each frame as soon as its end is proven, in order.
+        keep_data: Keep the fragments' bytes; else only their places are noted and the bytes skipped.
+
+    Raises:
+        SplitError: Something else than an item stands where one must, or frames and fragments do not agree.
+        TruncatedError: The fragments end before the sequence delimiter.
+        LimitError: There are too many fragments.
+    """
+    metadata = header.metadata.shared
+    table = yield from _basic_offsets(stream, limits)
+    lengths: tuple[int, ...] = ()
+    if header.extended_offsets is not None:
+        table, lengths = (
+            struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8]) for raw in header.extended_offsets
+        )
+    grouper = FrameGrouper(metadata.number_of_frames, codestream(metadata), table, lengths)
+    first, count = stream.position, 0
+    while (length := (yield from _item_length(stream))) is not None:
+        count += 1
+        if count > limits.fragments:
+            raise LimitError(f"there are more than {limits.fragments} fragments (limits.fragments)")
+        if length:
+            yield from _walk_fragment(stream, length, first, grouper, frames, keep_data=keep_data)
+    frames.extend(grouper.finish())
+
+
+def _walk_fragment(
+    stream: ByteStream, length: int, first: int, grouper: FrameGrouper, frames: list[Frame], *, keep_data: bool
+) -> Generator[None]:
+    start = stream.position
+    offset = start - 8 - first
+    head_bytes = min(length, HEAD_BYTES)
+    yield from stream.need(head_bytes)
+    head = stream.peek(head_bytes)
+    frames.extend(grouper.begin(offset, head))  # the frame before is complete, if this one begins a frame
+    if keep_data:
+        yield from stream.need(length)
+        data = stream.take(length)
+        tail = data[-TAIL_BYTES:]
+    else:
+        tail_bytes = min(length, TAIL_BYTES)
+        stream.skip(length - tail_bytes)
+        yield from stream.need(tail_bytes)
+        data, tail = b"", stream.take(tail_bytes)
+    frames.extend(grouper.end(Fragment(start, length, offset, head, tail, data)))
+
+
+def _basic_offsets(stream: ByteStream, limits: Limits) -> Generator[None, None, tuple[int, ...]]:
+    length = yield from _item_length(stream)
+    if length is None:
+        raise SplitError("Pixel Data has no fragments")
+    if length > 4 * limits.frames:
+        raise LimitError(f"the Basic Offset Table has {length} bytes, for over {limits.frames} frames (limits.frames)")
+    yield from stream.need(length)
+    raw = stream.take(length)
+    return struct.unpack(f"<{length // 4}I", raw[: length // 4 * 4])
+
+
+def _item_length(stream: ByteStream) -> Generator[None, None, int | None]:
+    """Length of the item that begins here; `None` at the sequence delimiter."""
+    header = yield from read_element_header(stream, EXPLICIT)
+    if header.tag == SEQUENCE_END:
+        return None
+    if header.tag != ITEM or header.length == UNDEFINED:
+        raise SplitError(f"a fragment was expected at offset {stream.position - 8}, not {tag_text(header.tag)}")
+    return header.length
+
+
+def places(frames: list[Frame]) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Offset and length of every fragment, frame by frame."""
+    for frame in frames:
+        yield tuple((fragment.start, fragment.length) for fragment in frame)

@@ -1,0 +1,69 @@
+"""The attributes that loading looks at: keyword, tag and value representation (PS3.6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PIXEL_KEYWORDS: Final = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
+TRANSFER_SYNTAX_UID: Final = 0x00020010
+EXTENDED_OFFSET_TABLE: Final = 0x7FE00001
+EXTENDED_OFFSET_TABLE_LENGTHS: Final = 0x7FE00002
+
+ATTRIBUTES: Final[dict[str, tuple[int, str]]] = {
+    "SpecificCharacterSet": (0x00080005, "CS"),
+    "SOPClassUID": (0x00080016, "UI"),
+    "SOPInstanceUID": (0x00080018, "UI"),
+    "Modality": (0x00080060, "CS"),
+    "AvailableTransferSyntaxUID": (0x00083002, "UI"),
+    "SliceThickness": (0x00180050, "DS"),
+    "StudyInstanceUID": (0x0020000D, "UI"),
+    "SeriesInstanceUID": (0x0020000E, "UI"),
+    "InstanceNumber": (0x00200013, "IS"),
+    "ImagePositionPatient": (0x00200032, "DS"),
+    "ImageOrientationPatient": (0x00200037, "DS"),
+    "FrameOfReferenceUID": (0x00200052, "UI"),
+    "PlanePositionSequence": (0x00209113, "SQ"),
+    "PlaneOrientationSequence": (0x00209116, "SQ"),
+    "SamplesPerPixel": (0x00280002, "US"),
+    "PhotometricInterpretation": (0x00280004, "CS"),
+    "PlanarConfiguration": (0x00280006, "US"),
+    "NumberOfFrames": (0x00280008, "IS"),
+    "Rows": (0x00280010, "US"),
+    "Columns": (0x00280011, "US"),
+    "PixelSpacing": (0x00280030, "DS"),
+    "BitsAllocated": (0x00280100, "US"),
+    "BitsStored": (0x00280101, "US"),
+    "HighBit": (0x00280102, "US"),
+    "PixelRepresentation": (0x00280103, "US"),
+    "PixelPaddingValue": (0x00280120, "US"),
+    "WindowCenter": (0x00281050, "DS"),
+    "WindowWidth": (0x00281051, "DS"),
+    "RescaleIntercept": (0x00281052, "DS"),
+    "RescaleSlope": (0x00281053, "DS"),
+    "RescaleType": (0x00281054, "LO"),
+    "WindowCenterWidthExplanation": (0x00281055, "LO"),
+    "VOILUTFunction": (0x00281056, "CS"),
+    "RedPaletteColorLookupTableDescriptor": (0x00281101, "US"),
+    "GreenPaletteColorLookupTableDescriptor": (0x00281102, "US"),
+    "BluePaletteColorLookupTableDescriptor": (0x00281103, "US"),
+    "RedPaletteColorLookupTableData": (0x00281201, "OW"),
+    "GreenPaletteColorLookupTableData": (0x00281202, "OW"),
+    "BluePaletteColorLookupTableData": (0x00281203, "OW"),
+    "SegmentedRedPaletteColorLookupTableData": (0x00281221, "OW"),
+    "SegmentedGreenPaletteColorLookupTableData": (0x00281222, "OW"),
+    "SegmentedBluePaletteColorLookupTableData": (0x00281223, "OW"),
+    "ICCProfile": (0x00282000, "OB"),
+    "ModalityLUTSequence": (0x00283000, "SQ"),
+    "LUTDescriptor": (0x00283002, "US"),
+    "LUTData": (0x00283006, "OW"),
+    "ModalityLUTType": (0x00283004, "LO"),
+    "VOILUTSequence": (0x00283010, "SQ"),
+    "PixelMeasuresSequence": (0x00289110, "SQ"),
+    "FrameVOILUTSequence": (0x00289132, "SQ"),
+    "PixelValueTransformationSequence": (0x00289145, "SQ"),
+    "OpticalPathSequence": (0x00480105, "SQ"),
+    "SharedFunctionalGroupsSequence": (0x52009229, "SQ"),
+    "PerFrameFunctionalGroupsSequence": (0x52009230, "SQ"),
+}
+
+TAGS: Final = frozenset(tag for tag, _ in ATTRIBUTES.values())

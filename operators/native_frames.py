@@ -1,0 +1,102 @@
+"""Native pixel data (PS3.5 sections 8.1 and 8.2): where each frame lies, by arithmetic.
+
+1-bit and 12-bit frames follow each other without a gap, so a frame may begin inside a byte; it is shifted to the front.
+Narrow pixels written as big endian words come two or more to a word; they are put in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cornerstream.images.errors import SplitError
+
+if TYPE_CHECKING:
+    from cornerstream.images.metadata import FrameMetadata
+    from cornerstream.operators.part10 import Part10Header
+
+_HALF_CHROMA = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})  # two chroma samples for two pixels: PS3.3 C.7.6.3.1.2
+
+
+@dataclass(frozen=True, slots=True)
+class NativeLayout:
+    """Where the frames of native pixel data lie.
+
+    Attributes:
+        start: Offset of the first frame's first byte.
+        frame_bits: Bits of one frame.
+        swapped_words: Bytes come as big endian words of two.
+    """
+
+    start: int
+    frame_bits: int
+    swapped_words: bool = False
+
+    def place(self, frame_index: int) -> tuple[int, int]:
+        """Offset and length of the bytes that hold a frame; neighbours may share the first and the last one.
+
+        Args:
+            frame_index: Counts from 0.
+        """
+        step = 2 if self.swapped_words else 1
+        first = frame_index * self.frame_bits // 8 // step * step
+        stop = -(-(frame_index + 1) * self.frame_bits // (8 * step)) * step
+        return self.start + first, stop - first
+
+    def cut(self, frame_index: int, data: bytes) -> bytes:
+        """The frame out of the bytes of its place: its first bit first, in the order of a little endian stream."""
+        offset, _ = self.place(frame_index)
+        if self.swapped_words:
+            data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
+        first_bit = frame_index * self.frame_bits - (offset - self.start) * 8
+        return take_bits(data, first_bit, self.frame_bits)
+
+
+def native_layout(header: Part10Header) -> NativeLayout:
+    """Lay out the frames of native pixel data.
+
+    Raises:
+        SplitError: The pixel data element is too short for its frames, or its length fits unsubsampled chroma only.
+    """
+    assert header.pixel_length is not None
+    metadata = header.metadata.shared
+    frame_bits = frame_bits_of(metadata)
+    wanted = -(-frame_bits * metadata.number_of_frames // 8)
+    description = f"{metadata.number_of_frames} × {metadata.rows} × {metadata.columns} pixels"
+    if header.pixel_length < wanted:
+        raise SplitError(f"{metadata.pixel_keyword} has {header.pixel_length} bytes, but {description} need {wanted}")
+    if metadata.photometric_interpretation in _HALF_CHROMA and header.pixel_length in {
+        wanted * 3 // 2,
+        wanted * 3 // 2 + 1,
+    }:
+        raise SplitError(
+            f"{metadata.pixel_keyword} has three bytes a pixel, which contradicts {metadata.photometric_interpretation}"
+        )
+    return NativeLayout(header.pixel_start, frame_bits, header.swapped_words)
+
+
+def frame_bits_of(metadata: FrameMetadata) -> int:
+    """Bits of one native frame."""
+    samples = 2 if metadata.photometric_interpretation in _HALF_CHROMA else metadata.samples_per_pixel
+    return metadata.rows * metadata.columns * samples * metadata.bits_allocated
+
+
+def frame_metadata(header: Part10Header, frame_number: int) -> FrameMetadata:
+    """The metadata of a frame as it is given out: put in order, its words are swapped no more."""
+    metadata = header.metadata.frame(frame_number)
+    return replace(metadata, pixel_vr_is_ow=False) if header.swapped_words else metadata
+
+
+def take_bits(data: bytes, first_bit: int, count: int) -> bytes:
+    """Bits out of a stream whose first bit is the least significant one of the first byte; the rest of the last is 0."""
+    if not first_bit and not count % 8:
+        return data if len(data) * 8 == count else data[: count // 8]
+    start, shift = divmod(first_bit, 8)
+    words = np.frombuffer(data + b"\0", np.uint8)[start:].astype(np.uint16)
+    wanted = -(-count // 8)
+    bits = ((words[:-1] | words[1:] << 8) >> shift).astype(np.uint8)[:wanted]
+    if count % 8:
+        bits[-1] &= (1 << count % 8) - 1
+    return bits.tobytes()

@@ -1,0 +1,196 @@
+"""The header of a Part 10 file (PS3.10 section 7), up to its pixel data: read as it arrives, within bounds.
+
+With or without preamble and file meta information; implicit or explicit, little or big endian, deflated. Only the
+attributes that matter are kept; sequences inside sequences (an icon's pixel data, for one) are passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import SplitError, UnsupportedTransferSyntaxError
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.attributes import WrittenAttributes
+from cornerstream.operators.byte_stream import ByteStream, finish
+from cornerstream.operators.elements import (
+    EXPLICIT,
+    ITEM,
+    UNDEFINED,
+    Encoding,
+    check_size,
+    looks_explicit,
+    read_element_header,
+    read_value,
+    skip_value,
+)
+from cornerstream.operators.keywords import (
+    ATTRIBUTES,
+    EXTENDED_OFFSET_TABLE,
+    EXTENDED_OFFSET_TABLE_LENGTHS,
+    PIXEL_KEYWORDS,
+    TAGS,
+    TRANSFER_SYNTAX_UID,
+)
+from cornerstream.operators.metadata import read_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from cornerstream.operators.elements import Element, ElementHeader
+    from cornerstream.operators.metadata import InstanceMetadata
+
+IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, DEFLATED, EXPLICIT_BIG_ENDIAN})
+_KEPT = TAGS | {EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS}
+
+
+@dataclass(frozen=True, slots=True)
+class Part10Header:
+    """What stands in front of the pixels.
+
+    Attributes:
+        metadata: Of the instance.
+        pixel_start: Offset of the pixel data element's value, counted as `ByteStream.position` does.
+        pixel_length: Its length; `None` when it is undefined, which means encapsulated (PS3.5 annex A.4).
+        swapped_words: Pixels narrower than a word were written as big endian words, two at a time (PS3.5 section 8.1).
+        extended_offsets: Extended Offset Table and its lengths, as they were written; `None` where there is none.
+    """
+
+    metadata: InstanceMetadata
+    pixel_start: int
+    pixel_length: int | None
+    swapped_words: bool = False
+    extended_offsets: tuple[bytes, bytes] | None = field(default=None, repr=False)
+
+
+def parse_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part10Header:
+    """Read the header of a Part 10 file whose bytes are there, at least up to its pixel data.
+
+    Raises:
+        SplitError: It is not DICOM, has no pixel data, or does not describe an image.
+        TruncatedError: The header ends too early.
+        LimitError: The header, a sequence's depth or what it describes is over a limit.
+    """
+    return finish(read_header(ByteStream(data, ended=True), limits))
+
+
+def read_header(stream: ByteStream, limits: Limits = DEFAULT_LIMITS) -> Generator[None, None, Part10Header]:
+    """Read a header from a stream that is being fed; the stream then stands at the first byte of the pixels."""
+    transfer_syntax_uid = yield from _read_meta(stream, limits)
+    if transfer_syntax_uid == DEFLATED:
+        stream.inflate(limits.inflated_bytes)
+    if not (yield from stream.more()):
+        raise SplitError("no pixel data: the file ends behind its file meta information")
+    yield from stream.need(8)
+    encoding, transfer_syntax_uid = _encoding(stream.peek(8), transfer_syntax_uid)
+    elements, pixels = yield from _read_data_set(stream, encoding, limits)
+    return _header(stream.position, elements, pixels, encoding, transfer_syntax_uid, limits)
+
+
+def _read_meta(stream: ByteStream, limits: Limits) -> Generator[None, None, str]:
+    """Pass preamble and file meta information, which is always explicit little endian (PS3.10 section 7.1).
+
+    Returns:
+        The transfer syntax UID; empty where none is named.
+    """
+    if not (yield from stream.more()):
+        raise SplitError("not a DICOM file: it is empty")
+    while not stream.has(132) and not stream.ended:
+        yield
+    if stream.peek(132)[128:] == b"DICM":
+        stream.skip(132)
+    transfer_syntax_uid = ""
+    while (yield from stream.more()):
+        yield from stream.need(4)
+        if stream.peek(2) != b"\x02\0":
+            break
+        header = yield from read_element_header(stream, EXPLICIT)
+        check_size(stream.position + header.length, limits)
+        if header.tag == TRANSFER_SYNTAX_UID:
+            element = yield from read_value(stream, header, EXPLICIT, limits)
+            transfer_syntax_uid = element.value.decode("ascii", "replace").strip(" \0")
+        else:
+            yield from skip_value(stream, header, EXPLICIT, limits)
+    return transfer_syntax_uid
+
+
+def _encoding(head: bytes, transfer_syntax_uid: str) -> tuple[Encoding, str]:
+    """How the data set is written, and its transfer syntax: named, or proven by the first element where it is native."""
+    explicit = looks_explicit(head)
+    big_endian = transfer_syntax_uid == EXPLICIT_BIG_ENDIAN
+    if transfer_syntax_uid:
+        return Encoding(not explicit, big_endian), transfer_syntax_uid
+    if head[0] in {0x02, 0x08} and head[1] == 0 and head[3] == 0:
+        return Encoding(not explicit), EXPLICIT_LITTLE_ENDIAN if explicit else IMPLICIT_LITTLE_ENDIAN
+    if explicit and head[0] == 0 and head[1] == 0x08:
+        return Encoding(big_endian=True), EXPLICIT_BIG_ENDIAN
+    raise SplitError(f"not a DICOM file: it begins with {head!r}")
+
+
+def _read_data_set(
+    stream: ByteStream, encoding: Encoding, limits: Limits
+) -> Generator[None, None, tuple[dict[int, Element], ElementHeader]]:
+    found: dict[int, Element] = {}
+    while (yield from stream.more()):
+        header = yield from read_element_header(stream, encoding)
+        if header.tag in PIXEL_KEYWORDS:
+            return found, header
+        if header.tag == ITEM and header.length == UNDEFINED:  # one of known length is passed over like any element
+            raise SplitError(f"an item stands outside of a sequence, at offset {stream.position - 8}")
+        check_size(stream.position + (0 if header.length == UNDEFINED else header.length), limits)
+        if header.tag in _KEPT:
+            found[header.tag] = yield from read_value(stream, header, encoding, limits)
+        else:
+            yield from skip_value(stream, header, encoding, limits)
+    raise SplitError("no pixel data: the data set has none of Pixel Data, Float Pixel Data, Double Float Pixel Data")
+
+
+def _header(
+    position: int,
+    elements: dict[int, Element],
+    pixels: ElementHeader,
+    encoding: Encoding,
+    transfer_syntax_uid: str,
+    limits: Limits,
+) -> Part10Header:
+    encapsulated = pixels.length == UNDEFINED
+    _check_encapsulation(transfer_syntax_uid, encapsulated=encapsulated)
+    is_ow = pixels.vr == b"OW" or (encoding.implicit and not encapsulated)
+    metadata = read_attributes(
+        _attributes(elements, limits),
+        transfer_syntax_uid,
+        limits,
+        pixel_keyword=PIXEL_KEYWORDS[pixels.tag],
+        pixel_vr_is_ow=is_ow,
+    )
+    offsets = [elements[tag].value for tag in (EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS) if tag in elements]
+    return Part10Header(
+        metadata,
+        position,
+        None if encapsulated else pixels.length,
+        encoding.big_endian and is_ow and metadata.shared.bits_allocated < 16,
+        (offsets[0], offsets[1]) if len(offsets) == 2 else None,
+    )
+
+
+def _attributes(elements: dict[int, Element], limits: Limits) -> WrittenAttributes:
+    plain = WrittenAttributes(elements, limits)
+    names = plain.values("SpecificCharacterSet") if ATTRIBUTES["SpecificCharacterSet"][0] in elements else ()
+    return WrittenAttributes(elements, limits, tuple(str(name) for name in names))
+
+
+def _check_encapsulation(transfer_syntax_uid: str, *, encapsulated: bool) -> None:
+    """Native transfer syntaxes have pixels of known length, all others fragments (PS3.5 annexes A.1 to A.4)."""
+    if encapsulated != (transfer_syntax_uid in _NATIVE):
+        return
+    if encapsulated:
+        raise SplitError(f"Pixel Data is encapsulated, which transfer syntax {transfer_syntax_uid} does not allow")
+    if not transfer_syntax_uid.startswith("1.2.840.10008."):
+        raise UnsupportedTransferSyntaxError(
+            f"the private transfer syntax {transfer_syntax_uid} is not known", transfer_syntax_uid=transfer_syntax_uid
+        )
+    raise SplitError(f"Pixel Data is not encapsulated, which transfer syntax {transfer_syntax_uid} demands")

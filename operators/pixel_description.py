@@ -1,0 +1,154 @@
+"""The Image Pixel module (PS3.3 C.7.6.3): read with its defaults, refused where it contradicts itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cornerstream.images.errors import LimitError, SplitError
+from cornerstream.images.metadata import Palette
+from cornerstream.operators.attributes import integer, text
+from cornerstream.operators.palette import lookup_table
+
+if TYPE_CHECKING:
+    from cornerstream.images.limits import Limits
+    from cornerstream.images.metadata import LookupTable
+    from cornerstream.operators.attributes import Attributes
+
+_FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+_BITS_ALLOCATED = frozenset({1, 8, 12, 16, 24, 32, 64})  # 12 is ACR-NEMA's packing
+_ONE_SAMPLE = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
+
+
+def read_pixel_description(attributes: Attributes, limits: Limits, pixel_keyword: str) -> dict[str, Any]:
+    """The attributes of the Image Pixel module, by their names in `FrameMetadata`.
+
+    Raises:
+        SplitError: A required attribute is missing or absurd; the message names its keyword.
+        LimitError: Rows × Columns or Number of Frames is over its limit.
+    """
+    rows, columns = _required(attributes, "Rows"), _required(attributes, "Columns")
+    if rows * columns > limits.frame_pixels:
+        raise LimitError(f"Rows × Columns is {rows} × {columns}, over {limits.frame_pixels} (limits.frame_pixels)")
+    photometric_interpretation = text(attributes, "PhotometricInterpretation").upper()
+    if not photometric_interpretation:
+        raise SplitError("PhotometricInterpretation is missing: the data set does not describe an image")
+    found: dict[str, Any] = {
+        "rows": rows,
+        "columns": columns,
+        "photometric_interpretation": photometric_interpretation,
+        "number_of_frames": _number_of_frames(attributes, limits),
+        "samples_per_pixel": _samples(attributes, photometric_interpretation),
+        **_bits(attributes, pixel_keyword),
+        "planar_configuration": _choice(attributes, "PlanarConfiguration"),
+        "icc_profile": _icc_profile(attributes),
+    }
+    found["pixel_padding_value"] = _signed(
+        integer(attributes, "PixelPaddingValue"), found["pixel_representation"], found["bits_allocated"]
+    )
+    if photometric_interpretation == "PALETTE COLOR":
+        found["palette"] = _palette(attributes, found["pixel_representation"])
+    return found
+
+
+def read_tables(attributes: Attributes, keyword: str) -> tuple[LookupTable, ...]:
+    """The tables of a Modality or VOI LUT Sequence.
+
+    Raises:
+        DecodeError: A table contradicts its descriptor.
+    """
+    signed = _choice(attributes, "PixelRepresentation")
+    tables = (_table(item, "LUTDescriptor", "LUTData", signed=signed) for item in attributes.items(keyword))
+    return tuple(table for table in tables if table is not None)
+
+
+def _required(attributes: Attributes, keyword: str) -> int:
+    value = integer(attributes, keyword)
+    if value is None:
+        raise SplitError(f"{keyword} is missing: the data set does not describe an image")
+    if value < 1:
+        raise SplitError(f"{keyword} is {value}")
+    return value
+
+
+def _number_of_frames(attributes: Attributes, limits: Limits) -> int:
+    if text(attributes, "NumberOfFrames") in {"", "0"}:  # empty and zero are written for a single frame
+        return 1
+    frames = _required(attributes, "NumberOfFrames")
+    if frames > limits.frames:
+        raise LimitError(f"NumberOfFrames is {frames}, over {limits.frames} (limits.frames)")
+    return frames
+
+
+def _samples(attributes: Attributes, photometric_interpretation: str) -> int:
+    default = 1 if photometric_interpretation in _ONE_SAMPLE else None
+    samples = integer(attributes, "SamplesPerPixel") or default
+    if samples not in {1, 3, 4}:
+        raise SplitError(f"SamplesPerPixel is {samples} for {photometric_interpretation}")
+    return samples
+
+
+def _bits(attributes: Attributes, pixel_keyword: str) -> dict[str, int]:
+    allocated = integer(attributes, "BitsAllocated") or _FLOAT_BITS.get(pixel_keyword)
+    if allocated not in _BITS_ALLOCATED:
+        raise SplitError(f"BitsAllocated is {allocated}; 1, 8, 12, 16, 24, 32 and 64 are known")
+    stored = integer(attributes, "BitsStored") or allocated
+    if not 1 <= stored <= allocated:
+        raise SplitError(f"BitsStored is {stored} of {allocated} BitsAllocated")
+    high_bit = integer(attributes, "HighBit")
+    # A High Bit that leaves no room for Bits Stored has no other reading than right-justified values.
+    if high_bit is None or not stored - 1 <= high_bit < allocated:
+        high_bit = stored - 1
+    return {
+        "bits_allocated": allocated,
+        "bits_stored": stored,
+        "high_bit": high_bit,
+        "pixel_representation": _choice(attributes, "PixelRepresentation"),
+    }
+
+
+def _choice(attributes: Attributes, keyword: str) -> int:
+    """An attribute that is 0 or 1, and 0 when it is absent."""
+    value = integer(attributes, keyword) or 0
+    if value not in {0, 1}:
+        raise SplitError(f"{keyword} is {value}; it is 0 or 1")
+    return value
+
+
+def _signed(value: int | None, pixel_representation: int, bits: int) -> int | None:
+    """A value written as unsigned although the pixels are signed (PS3.3 C.7.5.1.1.2: US or SS)."""
+    if value is None or not pixel_representation or value < 1 << (bits - 1):
+        return value
+    return value - (1 << bits)
+
+
+def _palette(attributes: Attributes, signed: int) -> Palette | None:
+    tables = []
+    for color in ("Red", "Green", "Blue"):
+        name = f"{color}PaletteColorLookupTable"
+        table = _table(attributes, f"{name}Descriptor", f"{name}Data", signed=signed) or _table(
+            attributes, f"{name}Descriptor", f"Segmented{name}Data", signed=signed, segmented=True
+        )
+        if table is None:
+            return None
+        tables.append(table)
+    return Palette(*tables)
+
+
+def _table(
+    attributes: Attributes, descriptor: str, data: str, *, signed: int, segmented: bool = False
+) -> LookupTable | None:
+    described = attributes.values(descriptor)
+    found = attributes.data(data)
+    if found is None or len(described) != 3:
+        return None
+    entries, first_value, bits = (int(value) if isinstance(value, (int, float)) else 0 for value in described)
+    value, big_endian = found
+    first = _signed(first_value, signed, 16)
+    return lookup_table((entries & 0xFFFF, first or 0, bits), value, segmented, big_endian=big_endian)
+
+
+def _icc_profile(attributes: Attributes) -> bytes | None:
+    found = attributes.data("ICCProfile")
+    for path in attributes.items("OpticalPathSequence")[:1]:
+        found = found or path.data("ICCProfile")
+    return found[0] if found else None

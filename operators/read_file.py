@@ -1,0 +1,288 @@
+"""`read_file`: frames out of local Part 10 files, only their own bytes read.
+
+An index says where every frame lies: by arithmetic for native pixel data, by walking the fragments' item headers for
+encapsulated. It is built by the parsers that split a network body; they skip the pixels here. A deflated data set
+(PS3.5 annex A.5) has no places to jump to: its frames are inflated from the beginning.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, TypeVar
+
+from reactivex import operators as ops
+
+from cornerstream.images.errors import FetchError, ImageLoadError, SplitError, TruncatedError
+from cornerstream.images.frames import EncodedFrame
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.bridge import from_async_generator
+from cornerstream.operators.byte_stream import ByteStream
+from cornerstream.operators.fragments import places, walk_frames
+from cornerstream.operators.map_ordered import map_ordered
+from cornerstream.operators.native_frames import frame_metadata, native_layout
+from cornerstream.operators.part10 import DEFLATED, read_header
+from cornerstream.operators.split_frames import FrameSplitter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+
+    from reactivex import Observable
+
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.operators.frame_grouper import Frame
+    from cornerstream.operators.metadata import InstanceMetadata
+    from cornerstream.operators.native_frames import NativeLayout
+    from cornerstream.operators.part10 import Part10Header
+    from cornerstream.operators.protocols import Workers
+
+R = TypeVar("R")
+Places = tuple[tuple[int, int], ...]
+
+_HEADER_PIECE = 1 << 16
+_FRAGMENT_PIECE = 1 << 9
+_INFLATE_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """A file as it was when it was looked at; equal as long as it has not changed.
+
+    Attributes:
+        path: Where it is.
+        mtime_ns: When it was last modified, in nanoseconds.
+        size: Bytes.
+    """
+
+    path: str
+    mtime_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameIndex:
+    """Where the frames of a file lie; holds no descriptor.
+
+    Attributes:
+        version: The file it was made of; reading from a changed one is refused.
+        header: What stands in front of the pixels.
+        layout: Of native pixel data.
+        fragments: Offset and length of each fragment, frame by frame, of encapsulated pixel data.
+        limits: For inflating again.
+    """
+
+    version: FileVersion
+    header: Part10Header = field(repr=False)
+    layout: NativeLayout | None = None
+    fragments: Sequence[Places] = field(default=(), repr=False)
+    limits: Limits = field(default=DEFAULT_LIMITS, repr=False)
+
+    @property
+    def metadata(self) -> InstanceMetadata:
+        """What the header says."""
+        return self.header.metadata
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, near enough for a budget."""
+        return self.metadata.nbytes + sum(64 + 128 * len(places) for places in self.fragments)
+
+    def read(self, frame_number: int, image_id: ImageId | None = None) -> EncodedFrame:
+        """Read one frame; the descriptor is closed before it returns.
+
+        Args:
+            frame_number: Counts from 1.
+            image_id: Errors name it.
+
+        Raises:
+            ImageIdError: The file does not have that frame.
+            TruncatedError: The file is cut before the frame's end.
+            FetchError: The file cannot be read, or has changed since the index was made.
+        """
+        started = perf_counter()
+        with _naming(image_id), _opened(self.version.path) as descriptor:
+            if _version(self.version.path, os.fstat(descriptor)) != self.version:
+                raise FetchError(f"{self.version.path} has changed since it was opened; load it again")
+            frame = self._read(descriptor, frame_number)
+        return EncodedFrame(frame.metadata, frame.data, {"fetch": perf_counter() - started})
+
+    def _read(self, descriptor: int, frame_number: int) -> EncodedFrame:
+        metadata = frame_metadata(self.header, frame_number)  # refuses a number that is not there
+        if metadata.transfer_syntax_uid == DEFLATED:
+            return _inflated_frame(descriptor, self, frame_number)
+        if self.layout is not None:
+            data = _read_exactly(descriptor, *self.layout.place(frame_number - 1))
+            return EncodedFrame(metadata, self.layout.cut(frame_number - 1, data))
+        pieces = [_read_exactly(descriptor, *place) for place in self.fragments[frame_number - 1]]
+        return EncodedFrame(metadata, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+
+def stat_file(path: str | os.PathLike[str]) -> FileVersion:
+    """Look at a file without opening it.
+
+    Raises:
+        FetchError: It is not there, may not be seen, or is not a regular file.
+    """
+    name = os.fspath(path)
+    try:
+        found = Path(name).stat()
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise FetchError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
+    if not stat.S_ISREG(found.st_mode):  # a pipe would block, a folder has no bytes
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        raise FetchError(f"cannot read {name}: it is {kind}")
+    return _version(name, found)
+
+
+def open_index(
+    path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, image_id: ImageId | None = None
+) -> FrameIndex:
+    """Find where the frames of a file lie; reads its header and the headers of its fragments.
+
+    Args:
+        path: A Part 10 file.
+        limits: Bounds for whatever the file claims.
+        image_id: Errors name it.
+
+    Raises:
+        FetchError: The file cannot be read.
+        SplitError: It is not DICOM, has no pixel data, or its framing contradicts itself.
+        TruncatedError: Its header or a fragment is cut.
+        LimitError: A limit is reached.
+    """
+    with _naming(image_id):
+        name = stat_file(path).path
+        with _opened(name) as descriptor:
+            return _index(descriptor, _version(name, os.fstat(descriptor)), limits)
+
+
+def read_frame(
+    frame_number: int, workers: Workers, image_id: ImageId | None = None
+) -> Callable[[Observable[FrameIndex]], Observable[EncodedFrame]]:
+    """Read one frame of each indexed file on a worker.
+
+    ::
+
+        source   i────────j────|
+        result   ────fi──────fj|     frame `frame_number` of i, of j
+
+    Order is the source's; one read at a time; dispose drops a read that waits for a worker.
+
+    Args:
+        frame_number: Counts from 1.
+        workers: Where reading may block.
+        image_id: Errors name it.
+    """
+    return map_ordered(lambda index: workers.run(index.read, frame_number, image_id), 1)
+
+
+def read_file(
+    workers: Workers, limits: Limits = DEFAULT_LIMITS
+) -> Callable[[Observable[str]], Observable[EncodedFrame]]:
+    """Read every frame of each file on a worker, one after the other.
+
+    ::
+
+        source   p────────────q──────|
+        result   ──p1──p2──p3────q1──|
+
+    Order is the source's and the files'; one read at a time; dispose drops a read that waits for a worker.
+
+    Args:
+        workers: Where reading may block.
+        limits: Bounds for whatever the files claim.
+    """
+
+    async def frames(path: str) -> AsyncGenerator[EncodedFrame, None]:
+        index = await workers.run(open_index, path, limits)
+        for frame_number in range(1, index.metadata.number_of_frames + 1):
+            yield await workers.run(index.read, frame_number)
+
+    return ops.concat_map(lambda path: from_async_generator(lambda: frames(path)))
+
+
+def _index(descriptor: int, version: FileVersion, limits: Limits) -> FrameIndex:
+    if not version.size:
+        raise SplitError(f"{version.path} is not a DICOM file: it is empty")
+    stream = ByteStream()
+    header = _drive(read_header(stream, limits), stream, descriptor, version.size, _HEADER_PIECE)
+    if header.metadata.transfer_syntax_uid == DEFLATED:
+        return FrameIndex(version, header, limits=limits)
+    if header.pixel_length is not None:
+        return FrameIndex(version, header, native_layout(header), limits=limits)
+    frames: list[Frame] = []
+    walk = walk_frames(stream, header, limits, frames, keep_data=False)
+    _drive(walk, stream, descriptor, version.size, _FRAGMENT_PIECE)
+    return FrameIndex(version, header, fragments=tuple(places(frames)), limits=limits)
+
+
+def _drive(parser: Generator[None, None, R], stream: ByteStream, descriptor: int, size: int, piece: int) -> R:
+    """Run a parser over a file, reading where it wants to go on: what it skips is not read."""
+    while True:
+        try:
+            next(parser)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        position = stream.wanted_position
+        if position > size:
+            raise TruncatedError(f"the file ends {position - size} bytes too early, at offset {size}")
+        stream.ended = position == size
+        stream.fill(os.pread(descriptor, piece, position))
+
+
+def _inflated_frame(descriptor: int, index: FrameIndex, frame_number: int) -> EncodedFrame:
+    splitter = FrameSplitter(limits=index.limits)
+    seen = 0
+    for offset in range(0, index.version.size, _INFLATE_PIECE):
+        frames = splitter.feed(os.pread(descriptor, _INFLATE_PIECE, offset))
+        if frame_number <= seen + len(frames):
+            return frames[frame_number - seen - 1]
+        seen += len(frames)
+    splitter.close()
+    raise TruncatedError(f"the deflated data set ends before frame {frame_number}")
+
+
+def _read_exactly(descriptor: int, offset: int, length: int) -> bytes:
+    pieces: list[bytes] = []
+    while length:
+        data = os.pread(descriptor, length, offset)
+        if not data:
+            raise TruncatedError(f"the file ends {length} bytes too early, at offset {offset}")
+        pieces.append(data)
+        offset, length = offset + len(data), length - len(data)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[int]:
+    try:
+        descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError) as error:
+        raise FetchError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        yield descriptor
+    except OSError as error:
+        if isinstance(error, FetchError):
+            raise
+        raise FetchError(f"cannot read {name}: {error.strerror or error}") from error
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _naming(image_id: ImageId | None) -> Iterator[None]:
+    try:
+        yield
+    except ImageLoadError as error:
+        if image_id is not None:
+            error.about(image_id)
+        raise
+
+
+def _version(name: str, found: os.stat_result) -> FileVersion:
+    return FileVersion(name, found.st_mtime_ns, found.st_size)

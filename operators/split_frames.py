@@ -1,0 +1,197 @@
+"""`split_frames`: Part 10 files into their frames, each as soon as its bytes are there (PS3.10, PS3.5 annex A.4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING, NoReturn
+
+import reactivex as rx
+from reactivex import operators as ops
+
+from cornerstream.images.errors import ImageLoadError
+from cornerstream.images.frames import EncodedFrame
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.bridge import from_async_generator
+from cornerstream.operators.byte_stream import ByteStream
+from cornerstream.operators.fragments import walk_frames
+from cornerstream.operators.native_frames import frame_metadata, native_layout
+from cornerstream.operators.part10 import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from reactivex import Observable
+
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.operators.frame_grouper import Fragment
+    from cornerstream.operators.metadata import InstanceMetadata
+    from cornerstream.operators.part10 import Part10Header
+    from cornerstream.operators.protocols import Body
+
+
+class FrameSplitter:
+    """Takes a Part 10 file in pieces of any size and gives out its frames; holds the bytes of unfinished frames only.
+
+    Args:
+        image_id: Errors name it.
+        limits: Bounds for whatever the bytes claim.
+    """
+
+    def __init__(self, image_id: ImageId | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.metadata: InstanceMetadata | None = None
+        self._image_id = image_id
+        self._limits = limits
+        self._stream = ByteStream()
+        self._frames: list[EncodedFrame] = []
+        self._parser: Generator[None] | None = self._parse()
+        self._failure: ImageLoadError | None = None
+
+    @property
+    def done(self) -> bool:
+        """Every frame was given out; what follows in the file does not matter."""
+        return self._parser is None and self._failure is None
+
+    @property
+    def buffered(self) -> int:
+        """Bytes held back."""
+        return self._stream.buffered
+
+    def feed(self, chunk: bytes) -> list[EncodedFrame]:
+        """Take the bytes that come next; returns the frames that are complete now, in order.
+
+        Raises:
+            SplitError: It is not DICOM, has no pixel data, or its framing contradicts itself.
+            LimitError: A limit is reached.
+            UnsupportedTransferSyntaxError: A private transfer syntax, whose framing is not known.
+        """
+        if self._parser is None:
+            return self._fail() if self._failure else []
+        self._stream.feed(chunk)
+        return self._advance()
+
+    def close(self) -> list[EncodedFrame]:
+        """The file ends here; returns the frames that were waiting for that.
+
+        Raises:
+            TruncatedError: The file ends before its last frame does.
+            SplitError: As `feed`.
+        """
+        self._stream.ended = True
+        return self._advance() if self._parser is not None else self.feed(b"")
+
+    def _advance(self) -> list[EncodedFrame]:
+        assert self._parser is not None
+        try:
+            next(self._parser)
+        except StopIteration:
+            self._parser = None
+            self._stream = ByteStream()
+        except ImageLoadError as error:
+            self._parser = None
+            self._failure = error if self._image_id is None else error.about(self._image_id)
+            if not self._frames:
+                raise
+        frames, self._frames = self._frames, []
+        return frames
+
+    def _fail(self) -> NoReturn:
+        assert self._failure is not None
+        raise self._failure
+
+    def _parse(self) -> Generator[None]:
+        header = yield from read_header(self._stream, self._limits)
+        self.metadata = header.metadata
+        if header.pixel_length is None:
+            yield from self._encapsulated(header)
+        else:
+            yield from self._native(header)
+
+    def _native(self, header: Part10Header) -> Generator[None]:
+        layout = native_layout(header)
+        for frame_index in range(header.metadata.number_of_frames):
+            offset, length = layout.place(frame_index)
+            self._stream.skip(offset - self._stream.position)
+            yield from self._stream.need(length)
+            # The last byte may belong to the next frame as well.
+            following, _ = layout.place(frame_index + 1)
+            data = self._stream.peek(length) if following < offset + length else self._stream.take(length)
+            metadata = frame_metadata(header, frame_index + 1)
+            self._frames.append(EncodedFrame(metadata, layout.cut(frame_index, data)))
+
+    def _encapsulated(self, header: Part10Header) -> Generator[None]:
+        number = 0
+        found: list[tuple[Fragment, ...]] = []
+        walk = walk_frames(self._stream, header, self._limits, found, keep_data=True)
+        waiting = True
+        while waiting:
+            waiting = next(walk, False) is None  # `None` asks for bytes
+            for fragments in found:
+                number += 1
+                self._frames.append(EncodedFrame(header.metadata.frame(number), _joined(fragments)))
+            found.clear()
+            if waiting:
+                yield
+
+
+def _joined(fragments: tuple[Fragment, ...]) -> bytes:
+    if len(fragments) == 1:
+        return fragments[0].data
+    return b"".join(fragment.data for fragment in fragments)
+
+
+def split_part10(body: bytes, image_id: ImageId | None = None, limits: Limits = DEFAULT_LIMITS) -> list[EncodedFrame]:
+    """Split a whole Part 10 file into its frames.
+
+    Args:
+        body: The file.
+        image_id: Errors name it.
+        limits: Bounds for whatever the bytes claim.
+
+    Raises:
+        SplitError: It is not DICOM, has no pixel data, or its framing contradicts itself.
+        TruncatedError: It ends before its last frame does.
+        LimitError: A limit is reached.
+    """
+    splitter = FrameSplitter(image_id, limits)
+    return [*splitter.feed(body), *splitter.close()]
+
+
+def split_frames(limits: Limits = DEFAULT_LIMITS) -> Callable[[Observable[Body | bytes]], Observable[EncodedFrame]]:
+    """Split Part 10 bodies into their frames, while they arrive.
+
+    ::
+
+        source   A───────────────B─────|
+                 A's chunks, then B's
+        result   ──a1──a2──a3|───b1|───|
+
+    Order is the file's, one body after the other; a body is opened when its turn comes, one chunk is held at a time;
+    dispose closes the open one. `bytes` are split at once.
+
+    Args:
+        limits: Bounds for whatever the bytes claim.
+    """
+
+    def split(body: Body | bytes) -> Observable[EncodedFrame]:
+        if isinstance(body, bytes):
+            return rx.defer(lambda _: rx.from_iterable(split_part10(body, limits=limits)))
+        return from_async_generator(lambda: _split_body(body, limits))
+
+    return ops.concat_map(split)
+
+
+async def _split_body(body: Body, limits: Limits) -> AsyncGenerator[EncodedFrame, None]:
+    started = perf_counter()
+    splitter = FrameSplitter(body.image_id, limits)
+    chunks = body.chunks()
+    try:
+        async for chunk in chunks:
+            for frame in splitter.feed(chunk):
+                yield replace(frame, timings={"fetch": perf_counter() - started})
+        for frame in splitter.close():
+            yield replace(frame, timings={"fetch": perf_counter() - started})
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
