@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from cornerstream.registry import default_registry
 from cornerstream.session import Session
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator
 
     from cornerstream.images.image_id import ImageId
@@ -44,7 +44,7 @@ class DefaultSessions:
                 session = Session()
                 guard = _close_with_loop(session)
                 self._by_loop[loop] = (session, guard)
-                loop.create_task(_begin(guard))  # noqa: RUF006 - it ends in one step, and the guard is held
+                loop.create_task(_begin(guard))
             return self._by_loop[loop][0]
 
     def close(self) -> None:

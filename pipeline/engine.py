@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from cornerstream.cache import ByteCache
 from cornerstream.gate import PriorityGate
-from cornerstream.images.image import Image
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.loaders.context import LoadContext
 from cornerstream.network import RankedTransport
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from reactivex import Observable
 
+    from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
     from cornerstream.loop_host import LoopHost
@@ -115,9 +115,7 @@ class Engine:
         await self.workers.aclose()
         self.cache.clear()
 
-    def _start(
-        self, image_id: ImageId, rank: RankCell, on_progress: Callable[[Progress], None]
-    ) -> Observable[Image]:
+    def _start(self, image_id: ImageId, rank: RankCell, on_progress: Callable[[Progress], None]) -> Observable[Image]:
         loader = self.options.registry.loader_for(image_id)
         return loader(image_id, self.context(rank, on_progress)).observable
 

@@ -15,7 +15,7 @@ from cornerstream.operators.bridge import from_async_generator, running_tasks
 from cornerstream.ranks import Lane, Rank
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
@@ -77,35 +77,31 @@ class ImageStream:
         """As `Observable.pipe`."""
         return self.observable.pipe(*operators)
 
-    def __aiter__(self) -> AsyncGenerator[Image, None]:
+    def __aiter__(self) -> AsyncIterator[Image]:
         return self._run() if self._host.is_current() else self._from_elsewhere()
 
     def __iter__(self) -> Iterator[Image]:
         images = self._run()
         try:
-            while True:
-                try:
-                    yield self._host.block(anext(images))  # type: ignore[arg-type]  # anext gives a coroutine here
-                except StopAsyncIteration:
-                    return
+            while (image := self._host.block(_next(images))) is not None:
+                yield image
         finally:
-            self._host.block(images.aclose())  # type: ignore[arg-type]
+            self._host.block(_close(images))
 
     async def _from_elsewhere(self) -> AsyncGenerator[Image, None]:
         images = self._run()
         try:
-            while True:
-                try:
-                    yield await self._host.run(anext(images))  # type: ignore[arg-type]
-                except StopAsyncIteration:
-                    return
+            while (image := await self._host.run(_next(images))) is not None:
+                yield image
         finally:
-            await self._host.run(images.aclose())  # type: ignore[arg-type]
+            await self._host.run(_close(images))
 
     async def _run(self) -> AsyncGenerator[Image, None]:
         """The one run behind every face: a window of loads that moves as images are taken."""
         ids = enumerate(self._image_ids)
-        ahead: deque[tuple[Load, asyncio.Future[Image]]] = deque(self._start(*item) for item in islice(ids, self._ahead))
+        ahead: deque[tuple[Load, asyncio.Future[Image]]] = deque(
+            self._start(*item) for item in islice(ids, self._ahead)
+        )
         try:
             while ahead:
                 image = await ahead[0][1]
@@ -145,3 +141,11 @@ def _hand_on(observer: ObserverBase[Image], image: Image) -> None:
         observer.on_next(image)
     except Exception as error:
         raise ObserverError(f"on_next raised {error!r}", image_id=image.image_id) from error
+
+
+async def _next(images: AsyncGenerator[Image, None]) -> Image | None:
+    return await anext(images, None)
+
+
+async def _close(images: AsyncGenerator[Image, None]) -> None:
+    await images.aclose()

@@ -82,6 +82,7 @@ class Waiter(Generic[T]):
         self.number = number
 
     def succeed(self, value: T) -> None:
+        """Hand the value over."""
         self.observer.on_next(value)
         self.observer.on_completed()
 

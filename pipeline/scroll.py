@@ -98,9 +98,7 @@ class Scroll(Disposable):
         before, self._index = self._index, index
         if before is not None and before != index:
             self._direction = 1 if index > before else -1
-        situation = Situation(
-            len(self.series), index, self._direction, self.series.image_bytes, self._budget_bytes
-        )
+        situation = Situation(len(self.series), index, self._direction, self.series.image_bytes, self._budget_bytes)
         ranks = {index: Rank(Lane.INTERACTION)}
         for distance, near in enumerate(self._policy(situation)):
             ranks.setdefault(near, Rank(Lane.PREFETCH, distance))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
+    from pathlib import Path
     from typing import Any
 
+    from cornerstream.images.errors import ImageLoadError
     from cornerstream.images.image_id import ImageId
     from cornerstream.loop_host import LoopHost
 
@@ -54,12 +56,16 @@ class Listing(Generic[T]):
     Args:
         host: The loop it is made on.
         make: Makes the list; called once a listing, when it is first wanted.
+
+    Attributes:
+        skipped: Of a folder: the files that are no DICOM images, with the reason of each.
     """
 
     def __init__(self, host: LoopHost, make: Callable[[], Coroutine[Any, Any, list[T]]]) -> None:
         self._host = host
         self._make = make
         self._items: list[T] | None = None
+        self.skipped: dict[Path, ImageLoadError] = {}
 
     def __repr__(self) -> str:
         return "<Listing, not read yet>" if self._items is None else repr(self._items)

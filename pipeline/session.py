@@ -13,7 +13,8 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.load import Load
 from cornerstream.loop_host import LoopHost, running_loop
-from cornerstream.policies import Situation, around as around_position
+from cornerstream.policies import Situation
+from cornerstream.policies import around as around_position
 from cornerstream.prefetch import Prefetch
 from cornerstream.ranks import Lane, Rank
 from cornerstream.registry import LoaderRegistry, default_registry
@@ -138,7 +139,8 @@ class Session:
     def folder(self, path: str | PathLike[str]) -> Listing[Series]:
         """The series of the DICOM files below a folder, with their image ids in order."""
         engine = self._engine
-        return Listing(engine.host, lambda: list_folder(engine, path))
+        listing: Listing[Series] = Listing(engine.host, lambda: list_folder(engine, path, listing.skipped))
+        return listing
 
     def stream(
         self, series: Series | Sequence[ImageId | str], *, ahead: int = 8, lane: Lane = Lane.PREFETCH
@@ -148,9 +150,7 @@ class Session:
             _image_ids(series), self._engine.host, self._load, self._engine.tasks, ahead=ahead, lane=lane
         )
 
-    def scroll(
-        self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None
-    ) -> Scroll:
+    def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
         """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""
         scroll = Scroll(_series(series), self._engine.host, self._load, policy, self._prefetch_bytes)
         self._handles.add(scroll)

@@ -158,30 +158,37 @@ class SharedLoads:
             self._end(member, typed)
 
     def _deliver(self, member: Member, image: Image) -> bool:
-        """Hand an image on; a subscriber whose on_next raises hears of it by on_error, the others go on undisturbed."""
-        if member.observer is None:
+        """Hand an image on; true while the subscriber wants more.
+
+        One whose on_next raises hears of that by its on_error, and leaves; the others go on undisturbed.
+        """
+        observer = member.observer
+        if observer is None:
             return False
         try:
-            member.observer.on_next(image)
-        except Exception as error:  # noqa: BLE001 - whatever a user's on_next raises is his to hear of
-            failure = ObserverError(f"on_next raised {error!r}", image_id=member.image_id)
+            observer.on_next(image)
+        except Exception as error:  # noqa: BLE001 - whatever a subscriber raises is its own to hear of
+            failure = ObserverError(f"on_next raised {type(error).__name__}: {error}", image_id=member.image_id)
             failure.__cause__ = error
-            observer = member.observer
             self.leave(member)
             member.observer = observer
             self._end(member, failure)
         return member.observer is not None
 
     def _end(self, member: Member, error: ImageLoadError | None) -> None:
-        observer, member.observer = member.observer, None
-        if observer is None:
+        if error is None:
+            self._tell(member, lambda observer: observer.on_completed())
+        else:
+            self._tell(member, lambda observer: observer.on_error(error))
+        member.observer = None
+
+    def _tell(self, member: Member, signal: Callable[[ObserverBase[Image]], None]) -> None:
+        """One subscriber's handlers cannot disturb the others: what they raise, and no on_error hears, is reported."""
+        if member.observer is None:
             return
         try:
-            if error is None:
-                observer.on_completed()
-            else:
-                observer.on_error(error)
-        except Exception as raised:  # noqa: BLE001 - the loop must outlive any handler; the report makes it heard
+            signal(member.observer)
+        except Exception as raised:  # noqa: BLE001 - the loads must outlive any handler; the report makes it heard
             self._report(f"{member.image_id}: a subscriber's handler raised, or there was no on_error", raised)
 
 

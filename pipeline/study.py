@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 
 from cornerstream.images.errors import HttpStatusError
 from cornerstream.images.image_id import ImageId
-from cornerstream.images.load_object import Progress
 from cornerstream.listing import Instance, make_series
 from cornerstream.operators.attributes import JsonAttributes, integer, text
 from cornerstream.operators.dicom_json import parse_instances
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from cornerstream.engine import Engine
     from cornerstream.images.limits import Limits
+    from cornerstream.images.load_object import Progress
     from cornerstream.loaders.context import LoadContext
     from cornerstream.series import Series
 
@@ -82,7 +82,9 @@ async def list_study(engine: Engine, base_url: str, study_uid: str) -> list[Seri
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_series(engine, context, study_url, item)) for item in answer]
     series = [task.result() for task in tasks]
-    return sorted((one for one in series if len(one)), key=lambda one: (one.series_number or 0, one.series_instance_uid))
+    return sorted(
+        (one for one in series if len(one)), key=lambda one: (one.series_number or 0, one.series_instance_uid)
+    )
 
 
 async def _series(engine: Engine, context: LoadContext, study_url: str, answer: Mapping[str, object]) -> Series:

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 def make_image(image_id: ImageId | str, size: int = 8, quality: ImageQuality = ImageQuality.COMPLETE) -> Image:
     """A square grey image of uint16."""
-    metadata = FrameMetadata("1.2.840.10008.1.2.1", size, size, "MONOCHROME2", bits_allocated=16, bits_stored=16)
+    metadata = FrameMetadata(
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        rows=size,
+        columns=size,
+        photometric_interpretation="MONOCHROME2",
+        bits_allocated=16,
+        bits_stored=16,
+        high_bit=15,
+    )
     pixels = np.zeros((size, size), np.uint16)
     return Image.of(DecodedFrame(metadata, pixels, "MONOCHROME2"), ImageId.parse(image_id), quality)
 
