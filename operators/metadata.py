@@ -161,6 +161,8 @@ def _identity(attributes: Attributes) -> dict[str, Any]:
         "series_instance_uid": text(attributes, "SeriesInstanceUID"),
         "sop_class_uid": text(attributes, "SOPClassUID"),
         "sop_instance_uid": text(attributes, "SOPInstanceUID"),
+        "series_number": integer(attributes, "SeriesNumber"),
+        "series_description": text(attributes, "SeriesDescription"),
         "instance_number": integer(attributes, "InstanceNumber"),
     }
 

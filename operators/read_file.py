@@ -127,7 +127,7 @@ def stat_file(path: str | os.PathLike[str]) -> FileVersion:
     Raises:
         FetchError: It is not there, may not be seen, or is not a regular file.
     """
-    name = os.fspath(path)
+    name = str(Path(path).absolute())
     try:
         found = Path(name).stat()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
@@ -158,6 +158,22 @@ def open_index(
         name = stat_file(path).path
         with _opened(name) as descriptor:
             return _index(descriptor, _version(name, os.fstat(descriptor)), limits)
+
+
+def look_at_file(workers: Workers) -> Callable[[Observable[str]], Observable[FileVersion]]:
+    """Look at each file on a worker: a stat may block as long as a read.
+
+    ::
+
+        source   p────q────|
+        result   ──p1───q1─|
+
+    Order is the source's; one at a time; dispose drops one that waits for a worker.
+
+    Args:
+        workers: Where it may block.
+    """
+    return map_ordered(lambda path: workers.run(stat_file, path), 1)
 
 
 def read_frame(

@@ -1,0 +1,68 @@
+"""`dicomfile:`: one frame of a local Part 10 file, by path or `file://` URL (RFC 8089); only its own bytes are read."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import reactivex as rx
+from reactivex import operators as ops
+
+from cornerstream.images.errors import ImageIdError
+from cornerstream.images.load_object import ImageLoadObject
+from cornerstream.operators.bridge import from_coroutine
+from cornerstream.operators.decompress import decompress
+from cornerstream.operators.read_file import look_at_file, open_index, read_frame
+from cornerstream.operators.to_image import to_image
+from cornerstream.operators.to_rgb import to_rgb
+
+if TYPE_CHECKING:
+    from reactivex import Observable
+
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.loaders.context import LoadContext
+    from cornerstream.operators.read_file import FileVersion, FrameIndex
+
+
+def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
+    """Load one frame of a local file; where its frames lie is found once and shared until the file changes."""
+
+    def index(version: FileVersion) -> Observable[FrameIndex]:
+        def open_on_worker(shared: LoadContext) -> Observable[FrameIndex]:
+            return from_coroutine(lambda: shared.workers.run(open_index, version.path, shared.limits))
+
+        return context.resources.once(("dicomfile", version), open_on_worker, lambda found: found.nbytes)
+
+    return ImageLoadObject(
+        image_id,
+        rx.just(image_id).pipe(
+            ops.map(local_path),
+            look_at_file(context.workers),
+            ops.concat_map(index),
+            read_frame(image_id.number, context.workers, image_id),
+            decompress(context.workers, limits=context.limits),
+            to_rgb(context.workers),
+            to_image(image_id),
+        ),
+    )
+
+
+def local_path(image_id: ImageId) -> str:
+    """The path that an image id means: as it stands, or out of a `file://` URL.
+
+    Raises:
+        ImageIdError: The URL names another machine, is not absolute, or has a query or fragment.
+
+    >>> from cornerstream.images.image_id import ImageId
+    >>> local_path(ImageId.parse("dicomfile:file:///scans/head%20ct.dcm?frame=2"))
+    '/scans/head ct.dcm'
+    """
+    if image_id.address[:5].lower() != "file:":
+        return image_id.address
+    url = urlsplit(image_id.address)
+    if url.netloc not in {"", "localhost"} or not url.path.startswith("/"):
+        raise ImageIdError("not a local file: a file URL reads file:///absolute/path", image_id=image_id)
+    if url.query or url.fragment:
+        raise ImageIdError("a file URL has no query or fragment; write ? as %3F and # as %23", image_id=image_id)
+    return os.fsdecode(unquote_to_bytes(url.path))
