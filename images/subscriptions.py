@@ -102,9 +102,8 @@ class _Subscription(Generic[T]):
     def _on_next(self, value: T) -> None:
         observer = self._observer
         if observer is not None:
-            observer.on_next(
-                value
-            )  # what it raises is the source's to answer, with an on_error for this subscriber only
+            # What it raises is the source's to answer, with an on_error for this subscriber only.
+            observer.on_next(value)
 
     def _on_error(self, error: Exception) -> None:
         self._end(lambda observer: observer.on_error(error))
