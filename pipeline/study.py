@@ -13,22 +13,20 @@ from cornerstream.listing import Instance, make_series
 from cornerstream.operators.attributes import JsonAttributes, integer, text
 from cornerstream.operators.dicom_json import parse_instances
 from cornerstream.operators.fetch import Body, read_whole
-from cornerstream.operators.metadata import InstanceMetadata, read_json
 from cornerstream.operators.protocols import HttpRequest
+from cornerstream.operators.read_metadata import instances_of
 from cornerstream.ranks import Lane, Rank, RankCell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cornerstream.engine import Engine
-    from cornerstream.images.limits import Limits
     from cornerstream.images.load_object import Progress
     from cornerstream.loaders.context import LoadContext
     from cornerstream.series import Series
 
 _JSON = {"Accept": "application/dicom+json"}
 _NO_CONTENT = 204
-_ROWS = "00280010"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ async def _series(engine: Engine, context: LoadContext, study_url: str, answer: 
     uid = text(attributes, "SeriesInstanceUID")
     url = f"{study_url}/series/{quote(uid, safe='')}"
     body = await _get(context, f"{url}/metadata")
-    read = await context.workers.run(_read_instances, body, context.limits)
+    read = await context.workers.run(instances_of, body, context.limits)
     instances = []
     for metadata in read:
         address = f"{url}/instances/{metadata.shared.sop_instance_uid}"
@@ -105,10 +103,6 @@ async def _series(engine: Engine, context: LoadContext, study_url: str, answer: 
         series_number=integer(attributes, "SeriesNumber"),
         series_description=text(attributes, "SeriesDescription"),
     )
-
-
-def _read_instances(body: bytes, limits: Limits) -> list[InstanceMetadata]:
-    return [read_json(item, None, limits) for item in parse_instances(body, limits) if _ROWS in item]
 
 
 def _study(base_url: str, attributes: JsonAttributes) -> Study:

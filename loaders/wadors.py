@@ -1,0 +1,80 @@
+"""`wadors:`: frames of a DICOMweb server (WADO-RS, PS3.18 section 10.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import reactivex as rx
+
+from cornerstream.images.errors import ImageIdError
+from cornerstream.images.load_object import ImageLoadObject
+from cornerstream.operators.decompress import decompress
+from cornerstream.operators.fetch import fetch, read_body
+from cornerstream.operators.frame_part import join_metadata
+from cornerstream.operators.protocols import HttpRequest
+from cornerstream.operators.read_metadata import read_metadata
+from cornerstream.operators.retry_with_backoff import retry_with_backoff
+from cornerstream.operators.split_multipart import split_multipart
+from cornerstream.operators.to_image import to_image
+from cornerstream.operators.to_rgb import to_rgb
+
+if TYPE_CHECKING:
+    from reactivex import Observable
+
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.loaders.context import LoadContext
+    from cornerstream.operators.metadata import InstanceMetadata
+
+PIXELS = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
+METADATA = {"Accept": "application/dicom+json"}
+
+
+def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
+    """Load one frame of an instance, in the transfer syntax the server has it in.
+
+    The pixels and the metadata are asked for at the same time; the metadata once an instance.
+    """
+    frame_url = resource_url(image_id, f"/frames/{image_id.number}")
+    return ImageLoadObject(
+        image_id,
+        rx.just(HttpRequest(frame_url, PIXELS, image_id)).pipe(
+            fetch(context.http),
+            split_multipart(context.limits),
+            retry_with_backoff(),
+            join_metadata(metadata_of(image_id, context), image_id.number),
+            decompress(context.workers, limits=context.limits),
+            to_rgb(context.workers),
+            to_image(image_id),
+        ),
+    )
+
+
+def metadata_of(image_id: ImageId, context: LoadContext) -> Observable[InstanceMetadata]:
+    """The metadata of an image's instance, shared by all its frames."""
+    url = resource_url(image_id, "/metadata")
+
+    def fetch_it(shared: LoadContext) -> Observable[InstanceMetadata]:
+        return rx.just(HttpRequest(url, METADATA, image_id)).pipe(
+            fetch(shared.http),
+            read_body(shared.limits.metadata_bytes),
+            retry_with_backoff(),
+            read_metadata(shared.workers, shared.limits),
+        )
+
+    return context.resources.once(("metadata", url), fetch_it, lambda metadata: metadata.nbytes)
+
+
+def resource_url(image_id: ImageId, resource: str) -> str:
+    """A resource of the image's instance: its path goes before the query.
+
+    Raises:
+        ImageIdError: The address is not `…/studies/{uid}/series/{uid}/instances/{uid}`.
+    """
+    path, question, query = image_id.address.partition("?")
+    parts = path.rstrip("/").split("/")
+    if len(parts) < 6 or parts[-6::2] != ["studies", "series", "instances"]:  # noqa: PLR2004 - three pairs
+        raise ImageIdError(
+            "a wadors image id reads wadors:https://…/studies/{uid}/series/{uid}/instances/{uid}/frames/{number}",
+            image_id=image_id,
+        )
+    return f"{path.rstrip('/')}{resource}{question}{query}"
