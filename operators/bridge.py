@@ -7,7 +7,8 @@ and errors are sent after every `async with` inside has closed, so that a comple
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from concurrent.futures import CancelledError
+from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -38,6 +39,20 @@ def spawn(coroutine: Awaitable[None], loop: asyncio.AbstractEventLoop) -> asynci
     return task
 
 
+def on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], object]) -> None:
+    """Run an action on a loop: at once if that loop runs in this thread, else as soon as the loop gets to it."""
+    if _running_loop() is loop:
+        action()
+        return
+    with suppress(RuntimeError):  # the loop is closed, and whatever ran on it has ended
+        loop.call_soon_threadsafe(action)
+
+
+def was_cancelled(task: asyncio.Task[None] | None) -> bool:
+    """Somebody asked this task to stop; a CancelledError without that came out of what it awaited."""
+    return task is not None and task.cancelling() > 0
+
+
 def from_async_generator(factory: Callable[[], AsyncGenerator[T, None]]) -> Observable[T]:
     """Make a cold observable of an async generator.
 
@@ -47,7 +62,9 @@ def from_async_generator(factory: Callable[[], AsyncGenerator[T, None]]) -> Obse
         yield a         a──────b──────|      completes after every `async with` has closed
         dispose         a──┄ task cancelled on the loop, nothing is sent any more
 
-    Order is the generator's; one task a subscription; dispose cancels the task, from any thread.
+    Order is the generator's; one task a subscription; dispose cancels the task, from any thread. An on_next that raises
+    ends the subscription; where no observer is left to hear of it, the loop's exception handler does. If what the
+    generator awaits was cancelled by somebody else, that is a concurrent.futures.CancelledError.
 
     Args:
         factory: Called once a subscription.
@@ -85,19 +102,15 @@ class _Run(Generic[T]):
 
     def __init__(self, observer: ObserverBase[T]) -> None:
         self._observer: ObserverBase[T] | None = observer
+        self._broken = False
         self.task: asyncio.Task[None] | None = None
 
     def dispose(self, loop: asyncio.AbstractEventLoop) -> None:
         # A disposable may be held long after its load: it must not keep the observer, and what that holds, alive.
         self._observer = None
         task, self.task = self.task, None
-        if task is None or task.done() or loop.is_closed():
-            return
-        if _running_loop() is loop:
-            if task is not asyncio.current_task():
-                task.cancel()
-        else:
-            loop.call_soon_threadsafe(task.cancel)
+        if task is not None and not task.done():
+            on_loop(loop, lambda: _cancel_other(task))
 
     async def drive(self, generator: AsyncGenerator[T, None]) -> None:
         failure: Exception | None = None
@@ -106,21 +119,41 @@ class _Run(Generic[T]):
                 async for value in generator:
                     if not self._send(value):
                         return
+        except asyncio.CancelledError:
+            if was_cancelled(asyncio.current_task()):
+                raise
+            failure = CancelledError()
         except Exception as error:  # noqa: BLE001 - whatever the source raises is the observer's to see
             failure = error
+        self._end(failure)
+
+    def _send(self, value: T) -> bool:
+        """Hand a value on; true while more is wanted."""
+        observer = self._observer  # once: another thread may dispose in between
+        if observer is None:
+            return False
+        try:
+            observer.on_next(value)
+        except Exception:
+            self._broken = True
+            raise
+        return self._observer is not None
+
+    def _end(self, failure: Exception | None) -> None:
         observer, self._observer = self._observer, None
         if observer is None:
-            return
-        if failure is None:
+            if failure is not None and self._broken:
+                raise failure  # the observer's own, and it has let go already
+        elif failure is None:
             observer.on_completed()
         else:
             observer.on_error(failure)
 
-    def _send(self, value: T) -> bool:
-        """Hand a value on; true while more is wanted."""
-        if self._observer is not None:
-            self._observer.on_next(value)
-        return self._observer is not None
+
+def _cancel_other(task: asyncio.Task[None]) -> None:
+    """Cancel a task; the one that disposes itself, from inside its on_next, ends by itself."""
+    if task is not asyncio.current_task():
+        task.cancel()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

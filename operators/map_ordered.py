@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reactivex import Observable
 from reactivex.disposable import CompositeDisposable, Disposable
 
-from cornerstream.operators.bridge import spawn
+from cornerstream.operators.bridge import on_loop, spawn, was_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ R = TypeVar("R")
 
 
 def map_ordered(
-    function: Callable[[T], Awaitable[R]], max_concurrent: int = 4
+    function: Callable[[T], Awaitable[R]], max_concurrent: int = 4, max_waiting: int | None = None
 ) -> Callable[[Observable[T]], Observable[R]]:
     """Map each value through an async function, at most `max_concurrent` at a time.
 
@@ -31,22 +32,29 @@ def map_ordered(
                  function: b is ready before a
         result   ──────ab───c─|
 
-    Order is the source's; further values wait in a queue; the first error ends the sequence and cancels the others;
-    dispose cancels every running call. The loop is the one running at subscription.
+    Order is the source's, which emits on the loop that runs at subscription; further values wait in a queue; the first
+    error ends the sequence and cancels the other calls; dispose cancels every call, from any thread.
 
     Args:
         function: Called once a value, as its turn comes.
         max_concurrent: Calls running at once, from 1.
+        max_waiting: Results held because an earlier one is not there yet; while there are so many, no further call
+            starts, so that one slow call does not fill the memory with what follows it. As many as `max_concurrent` if
+            it is `None`.
+
+    Raises:
+        ValueError: A bound is too small.
     """
-    if max_concurrent < 1:
-        raise ValueError(f"max_concurrent is at least 1, not {max_concurrent}")
+    waiting = max_concurrent if max_waiting is None else max_waiting
+    if max_concurrent < 1 or waiting < 0:
+        raise ValueError(f"max_concurrent is at least 1 and max_waiting 0, not {max_concurrent} and {waiting}")
 
     def operator(source: Observable[T]) -> Observable[R]:
         def subscribe(observer: ObserverBase[R], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            run = _Ordered(observer, function, max_concurrent, asyncio.get_running_loop())
+            run = _Ordered(observer, function, max_concurrent, waiting)
             # The inner subscription is the disposable's, so that an upstream that ends at once is let go as well.
             upstream = source.subscribe(run.on_next, run.on_error, run.on_completed, scheduler=scheduler)
-            return CompositeDisposable(upstream, Disposable(run.dispose))
+            return CompositeDisposable(Disposable(run.dispose), upstream)
 
         return Observable(subscribe)
 
@@ -54,22 +62,24 @@ def map_ordered(
 
 
 class _Ordered(Generic[T, R]):
-    """State of one subscription; touched on its loop only."""
+    """State of one subscription; touched on its loop only, but for `dispose`."""
 
     def __init__(
         self,
         observer: ObserverBase[R],
         function: Callable[[T], Awaitable[R]],
         max_concurrent: int,
-        loop: asyncio.AbstractEventLoop,
+        max_waiting: int,
     ) -> None:
         self._observer: ObserverBase[R] | None = observer
         self._function = function
         self._max_concurrent = max_concurrent
-        self._loop = loop
+        self._max_calls = max_concurrent + max_waiting
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[T] = deque()
         self._calls: deque[_Call[R]] = deque()  # in the order of the source, the finished ones at the head not yet sent
         self._running = 0
+        self._sending = False
         self._source_done = False
 
     def on_next(self, value: T) -> None:
@@ -88,14 +98,22 @@ class _Ordered(Generic[T, R]):
 
     def dispose(self) -> None:
         self._observer = None
+        on_loop(self._loop, self._drop)
+
+    def _drop(self) -> None:
         self._waiting.clear()
         calls, self._calls = self._calls, deque()
         for call in calls:
-            if call.task is not asyncio.current_task(self._loop):
+            if call.task is not asyncio.current_task():
                 call.cancel()
 
     def _start(self) -> None:
-        while self._observer is not None and self._waiting and self._running < self._max_concurrent:
+        while (
+            self._observer is not None
+            and self._waiting
+            and self._running < self._max_concurrent
+            and len(self._calls) < self._max_calls
+        ):
             call: _Call[R] = _Call()
             self._calls.append(call)
             self._running += 1
@@ -104,6 +122,10 @@ class _Ordered(Generic[T, R]):
     async def _run(self, call: _Call[R], value: T) -> None:
         try:
             call.result.append(await self._function(value))
+        except asyncio.CancelledError:
+            if was_cancelled(call.task):
+                raise
+            call.error = CancelledError()
         except Exception as error:  # noqa: BLE001 - whatever the function raises is the observer's to see
             call.error = error
         finally:
@@ -113,14 +135,27 @@ class _Ordered(Generic[T, R]):
         self._start()
 
     def _send(self) -> None:
-        while self._observer is not None and self._calls and self._calls[0].done:
+        if self._sending:  # an on_next made the source go on: the outer turn sends what that completed
+            return
+        self._sending = True
+        try:
+            self._send_ready()
+        except Exception:
+            self.dispose()  # an on_next raised; what still runs is for nobody
+            raise
+        finally:
+            self._sending = False
+
+    def _send_ready(self) -> None:
+        # `_observer` is read once a turn: another thread may dispose in between.
+        while (observer := self._observer) is not None and self._calls and self._calls[0].done:
             call = self._calls.popleft()
             if call.error is not None:
                 self.on_error(call.error)
                 return
-            self._observer.on_next(call.result.pop())
-        if self._observer is not None and self._source_done and not self._calls and not self._waiting:
-            observer, self._observer = self._observer, None
+            observer.on_next(call.result.pop())
+        if observer is not None and self._source_done and not self._calls and not self._waiting:
+            self._observer = None
             observer.on_completed()
 
 

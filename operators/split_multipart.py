@@ -80,7 +80,7 @@ class MultipartSplitter:
         self._at = 0
         self._skip = 0  # bytes at `_at` that belong to the header, but may also begin a delimiter
         self._count = 0
-        self._begun = False
+        self._fed = len(self._buffer)
         self._headers: Mapping[str, str] = {"content-type": content_type}
         self._body = PartBody(self._headers, limits)
         self._done: list[Part] = []
@@ -92,7 +92,7 @@ class MultipartSplitter:
             SplitError: The framing contradicts itself.
             LimitError: A limit is reached.
         """
-        self._begun = self._begun or bool(chunk)
+        self._fed += len(chunk)
         if self._state is _State.SINGLE:
             self._body.write(chunk)
         elif self._state is not _State.EPILOGUE:
@@ -111,7 +111,7 @@ class MultipartSplitter:
         """
         if self._state is _State.SINGLE:
             self._complete()
-        elif self._state is _State.PREAMBLE and self._begun and not self._buffer:
+        elif self._state is _State.PREAMBLE and self._fed > len(self._buffer) and self._delimiter not in self._buffer:
             raise SplitError("the boundary that Content-Type names does not begin any line of the body")
         elif self._state not in {_State.CLOSING, _State.EPILOGUE}:
             raise TruncatedError(f"the closing boundary is missing after {self._count} parts")

@@ -24,6 +24,7 @@ from cornerstream.operators.http_rules import (
 )
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
     from ssl import SSLContext
 
@@ -153,8 +154,16 @@ class AiohttpResponse:
     _limits: Limits = field(repr=False)
     received: int = 0
     _inflater: Inflater = field(init=False, repr=False)
+    _lost: Future[None] | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        # Without framing aiohttp takes a reset for the end: it is told apart here, as far as the socket tells.
+        connection = self._response.connection
+        unframed = self._response.content_length is None and "Transfer-Encoding" not in self._response.headers
+        protocol = connection.protocol if unframed and connection is not None else None
+        self._lost = None if protocol is None else protocol.closed
+        if self._lost is not None:  # looked at, so that asyncio does not report it when nobody reads to the end
+            self._lost.add_done_callback(lambda lost: lost.cancelled() or lost.exception())
         self._inflater = Inflater(",".join(self._response.headers.getall("Content-Encoding", [])))
         promised = self._response.content_length
         if promised is not None and promised > self._limits.response_bytes:
@@ -201,6 +210,10 @@ class AiohttpResponse:
             raise fetch_error(error, self._url, self._limits) from error
 
     def _check_end(self) -> None:
+        if self._lost is not None and self._lost.done() and (cause := self._lost.exception()) is not None:
+            raise TruncatedError(
+                f"{describe(self._url)}: the connection was lost after {self.received} bytes"
+            ) from cause
         promised = self._response.content_length
         if promised is not None and self.received != promised:
             raise TruncatedError(f"{describe(self._url)}: {self.received} of {promised} bytes came")

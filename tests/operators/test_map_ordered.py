@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+import reactivex as rx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reactivex import Observable
+from reactivex import operators as ops
+from reactivex.subject import Subject
+
+from cornerstream.operators.map_ordered import map_ordered
+from tests.support.leaks import nothing_left, turns
+from tests.support.recording import Recorder
+
+
+class Calls:
+    """An async function whose calls end when the test says so."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, asyncio.Future[str]] = {}
+        self.started: list[int] = []
+        self.cancelled: list[int] = []
+        self.most = 0
+
+    async def __call__(self, value: int) -> str:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.started.append(value)
+        self.open[value] = future
+        self.most = max(self.most, len(self.open))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.cancelled.append(value)
+            raise
+        finally:
+            del self.open[value]
+
+    async def finish(self, *values: int) -> None:
+        for value in values:
+            self.open[value].set_result(str(value))
+            await turns(3)
+
+
+def several(count: int) -> Observable[int]:
+    return rx.from_iterable(range(count))
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+async def test_none_one_and_many(count: int) -> None:
+    async def same(value: int) -> int:
+        await asyncio.sleep(0)
+        return value
+
+    async with nothing_left():
+        seen = Recorder(several(count).pipe(map_ordered(same, 2)))
+        await seen.end()
+    assert (seen.values, seen.error) == (list(range(count)), None)
+
+
+async def test_order_is_kept_and_concurrency_bounded() -> None:
+    calls = Calls()
+    seen = Recorder(several(4).pipe(map_ordered(calls, 2)))
+    await turns()
+    assert calls.started == [0, 1]
+    await calls.finish(1)
+    assert (seen.values, calls.started) == ([], [0, 1, 2])
+    await calls.finish(2)
+    await calls.finish(0)
+    assert seen.values == ["0", "1", "2"]
+    await calls.finish(3)
+    assert (seen.values, seen.ended, calls.most) == (["0", "1", "2", "3"], True, 2)
+
+
+async def test_a_slow_call_does_not_let_the_others_run_away() -> None:
+    calls = Calls()
+    seen = Recorder(several(100).pipe(map_ordered(calls, 2, max_waiting=3)))
+    await turns()
+    for value in range(1, 5):
+        await calls.finish(value)
+    assert calls.started == [0, 1, 2, 3, 4]
+    await calls.finish(0)
+    assert (seen.values, calls.started) == (["0", "1", "2", "3", "4"], [0, 1, 2, 3, 4, 5, 6])
+    seen.dispose()
+    await turns()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(range(8)), st.integers(1, 8), st.integers(0, 4))
+def test_any_order_of_ends_gives_the_order_of_the_source(ends: list[int], concurrent: int, waiting: int) -> None:
+    async def run() -> None:
+        calls = Calls()
+        seen = Recorder(several(8).pipe(map_ordered(calls, concurrent, waiting)))
+        left = list(ends)
+        while left:
+            await turns(2)
+            value = next(value for value in left if value in calls.open)
+            left.remove(value)
+            await calls.finish(value)
+        assert seen.values == [str(value) for value in range(8)]
+        assert seen.ended
+        assert calls.most <= concurrent
+
+    asyncio.run(run())
+
+
+async def test_an_error_of_a_call_comes_in_its_turn_and_cancels_the_others() -> None:
+    calls = Calls()
+    async with nothing_left():
+        seen = Recorder(several(4).pipe(map_ordered(calls, 3)))
+        await turns()
+        calls.open[1].set_exception(ValueError("own"))
+        await turns()
+        assert not seen.ended
+        await calls.finish(0)
+        await turns()
+    assert (seen.values, str(seen.error), calls.cancelled) == (["0"], "own", [2, 3])
+
+
+async def test_an_error_of_the_source_cancels_every_call() -> None:
+    calls, source = Calls(), Subject[int]()
+    async with nothing_left():
+        seen = Recorder(source.pipe(map_ordered(calls, 2)))
+        source.on_next(0)
+        await turns()
+        source.on_error(ValueError("upstream"))
+        await turns()
+    assert (str(seen.error), calls.cancelled) == ("upstream", [0])
+
+
+async def test_dispose_midway_cancels_calls_and_upstream() -> None:
+    calls, source = Calls(), Subject[int]()
+    async with nothing_left():
+        seen = Recorder(source.pipe(map_ordered(calls, 2)))
+        for value in range(5):
+            source.on_next(value)
+        await turns()
+        seen.dispose()
+        assert not source.observers
+        await turns()
+    assert (sorted(calls.cancelled), calls.started, seen.values, seen.ended) == ([0, 1], [0, 1], [], False)
+
+
+async def test_dispose_inside_on_next() -> None:
+    calls = Calls()
+    async with nothing_left():
+        seen = Recorder(several(5).pipe(map_ordered(calls, 3), ops.take(1)))
+        await turns()
+        await calls.finish(1, 0)
+        await turns()
+    assert (seen.values, seen.ended, sorted(calls.cancelled)) == (["0"], True, [2, 3])
+
+
+async def test_dispose_from_another_thread() -> None:
+    calls = Calls()
+    async with nothing_left():
+        seen = Recorder(several(5).pipe(map_ordered(calls, 3)))
+        await turns()
+        await asyncio.to_thread(seen.dispose)
+        await turns()
+    assert (seen.values, sorted(calls.cancelled)) == ([], [0, 1, 2])
+
+
+async def test_completion_waits_for_the_last_call() -> None:
+    calls, source = Calls(), Subject[int]()
+    seen = Recorder(source.pipe(map_ordered(calls, 2)))
+    source.on_next(0)
+    source.on_completed()
+    await turns()
+    assert not seen.ended
+    await calls.finish(0)
+    assert (seen.values, seen.ended) == (["0"], True)
+
+
+async def test_a_call_that_was_cancelled_elsewhere_does_not_hang() -> None:
+    calls = Calls()
+    async with nothing_left():
+        seen = Recorder(several(2).pipe(map_ordered(calls, 2)))
+        await turns()
+        calls.open[0].cancel()
+        await seen.end()
+        await turns()
+    assert isinstance(seen.error, CancelledError)
+
+
+async def test_an_on_next_that_raises_cancels_the_rest_and_is_reported() -> None:
+    calls, reported = Calls(), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+    def on_next(value: str) -> None:
+        raise ValueError(value)
+
+    async with nothing_left():
+        several(4).pipe(map_ordered(calls, 2)).subscribe(on_next)
+        await turns()
+        await calls.finish(0)
+        await turns()
+    gc.collect()
+    assert calls.cancelled == [1]
+    assert [str(context["exception"]) for context in reported] == ["0"]
+
+
+async def test_a_source_that_goes_on_inside_on_next_keeps_the_order() -> None:
+    source, calls = Subject[int](), Calls()
+
+    def more(value: str) -> None:
+        if value == "0":
+            source.on_completed()
+
+    seen = Recorder(source.pipe(map_ordered(calls, 2)), more)
+    source.on_next(0)
+    source.on_next(1)
+    await turns()
+    await calls.finish(1, 0)
+    assert (seen.values, seen.ended) == (["0", "1"], True)
+
+
+@pytest.mark.parametrize("bounds", [(0, None), (1, -1)])
+def test_bounds_that_make_no_sense(bounds: tuple[int, int | None]) -> None:
+    with pytest.raises(ValueError, match="at least"):
+        map_ordered(Calls(), *bounds)

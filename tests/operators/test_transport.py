@@ -1,0 +1,440 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import gc
+import pickle
+import ssl
+import subprocess
+import zlib
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from cornerstream.images.errors import FetchError, HttpStatusError, LimitError, TruncatedError
+from cornerstream.images.image_id import ImageId
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.fetch_errors import is_transient
+from cornerstream.operators.protocols import HttpRequest
+from cornerstream.operators.transport import AiohttpTransport
+from tests.support.leaks import nothing_left, turns
+from tests.support.raw_server import RawServer, Script, Step, chunked, head, ok, raw_server, refused_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLOSE, RESET, HANG = Step.CLOSE, Step.RESET, Step.HANG
+IMAGE = ImageId.parse("wadors:http://pacs/studies/1/frames/1")
+BODY = bytes(range(256)) * 40
+
+
+def gzipped(data: bytes, wbits: int = 31) -> bytes:
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(data) + packer.flush()
+
+
+async def read(transport: AiohttpTransport, url: str, **headers: str) -> bytes:
+    request = HttpRequest(url, {name.replace("_", "-"): value for name, value in headers.items()}, IMAGE)
+    async with transport.open(request) as response, aclosing(response.chunks()) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def get(*scripts: Script, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    async with nothing_left(), raw_server(*scripts) as server, AiohttpTransport(limits) as transport:
+        return await read(transport, server.url())
+
+
+GOOD: dict[str, Script] = {
+    "content length": (ok(BODY),),
+    "chunked": (head(200, "Transfer-Encoding: chunked"), chunked(BODY[:7], BODY[7:])),
+    "drip": (head(200, f"Content-Length: {len(BODY)}"), *(BODY[i : i + 1000] for i in range(0, len(BODY), 1000))),
+    "close-delimited": (head(200, "Connection: close"), BODY, CLOSE),
+    "HTTP/1.0": (head(200, version="HTTP/1.0"), BODY, CLOSE),
+    "HTTP/1.0 with length": (ok(BODY, version="HTTP/1.0"), CLOSE),
+    "unasked gzip": (ok(gzipped(BODY), "Content-Encoding: gzip"),),
+    "two gzip members": (ok(gzipped(BODY[:99]) + gzipped(BODY[99:]), "Content-Encoding: x-gzip"),),
+    "deflate": (ok(gzipped(BODY, 15), "Content-Encoding: deflate"),),
+    "bare deflate": (ok(gzipped(BODY, -15), "Content-Encoding: deflate"),),
+    "identity": (ok(BODY, "Content-Encoding: identity"),),
+}
+
+
+@pytest.mark.parametrize("script", GOOD.values(), ids=GOOD.keys())
+async def test_a_complete_body_comes_whole(script: Script) -> None:
+    assert await get(script) == BODY
+
+
+CUT: dict[str, Script] = {
+    "content length": (head(200, "Content-Length: 100"), BODY[:99], CLOSE),
+    "content length reset": (head(200, "Content-Length: 100"), BODY[:99], RESET),
+    "content length HTTP/1.0": (head(200, "Content-Length: 100", version="HTTP/1.0"), BODY[:99], CLOSE),
+    "content length, nothing": (head(200, "Content-Length: 100"), CLOSE),
+    "chunk": (head(200, "Transfer-Encoding: chunked"), b"64\r\n", BODY[:50], CLOSE),
+    "last chunk": (head(200, "Transfer-Encoding: chunked"), chunked(BODY, last=b""), CLOSE),
+    "last chunk's line end": (head(200, "Transfer-Encoding: chunked"), chunked(BODY, last=b"0\r\n"), CLOSE),
+    "gzip trailer": (ok(gzipped(BODY)[:-8], "Content-Encoding: gzip"),),
+    "half a gzip trailer": (ok(gzipped(BODY)[:-1], "Content-Encoding: gzip"),),
+    "deflate": (ok(gzipped(BODY, 15)[:-1], "Content-Encoding: deflate"),),
+    "second gzip member": (ok(gzipped(BODY) + gzipped(BODY)[:5], "Content-Encoding: gzip"),),
+}
+
+
+@pytest.mark.parametrize("script", CUT.values(), ids=CUT.keys())
+async def test_a_body_cut_short_is_truncated(script: Script) -> None:
+    with pytest.raises(TruncatedError) as caught:
+        await get(script)
+    assert caught.value.image_id == IMAGE
+    assert is_transient(caught.value)
+
+
+async def test_a_reset_body_without_framing_is_no_end() -> None:
+    script: Script = (head(200, "Connection: close"), BODY, Step.WAIT, RESET)
+    async with (
+        nothing_left(),
+        raw_server(script) as server,
+        AiohttpTransport() as transport,
+        transport.open(HttpRequest(server.url())) as response,
+        aclosing(response.chunks()) as chunks,
+    ):
+        received = await anext(chunks)
+        while len(received) < len(BODY):
+            received += await anext(chunks)
+        server.go.set()
+        with pytest.raises(TruncatedError):
+            await anext(chunks)
+
+
+REFUSED: dict[str, Script] = {
+    "empty 200": (ok(b""),),
+    "empty chunked": (head(200, "Transfer-Encoding: chunked"), chunked()),
+    "empty close-delimited": (head(200, "Connection: close"), CLOSE),
+    "unknown coding": (ok(BODY, "Content-Encoding: br"),),
+    "two codings": (ok(BODY, "Content-Encoding: gzip, gzip"),),
+    "not gzip": (ok(BODY, "Content-Encoding: gzip"),),
+    "rubbish behind deflate": (ok(gzipped(BODY, 15) + b"x", "Content-Encoding: deflate"),),
+    "not http": (b"SSH-2.0-OpenSSH\r\n\r\n", CLOSE),
+    "bad chunk": (head(200, "Transfer-Encoding: chunked"), b"zz\r\nabc\r\n", CLOSE),
+    "two lengths": (head(200, "Content-Length: 1", "Content-Length: 2"), b"ab", CLOSE),
+}
+
+
+@pytest.mark.parametrize("script", REFUSED.values(), ids=REFUSED.keys())
+async def test_an_answer_that_proves_nothing_is_refused(script: Script) -> None:
+    with pytest.raises(FetchError) as caught:
+        await get(script)
+    assert caught.value.image_id == IMAGE
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 404, 406, 416, 429, 500, 503, 599])
+async def test_another_status_is_an_error(status: int) -> None:
+    body = b"" if status == 204 else b"text"
+    fields = [] if status == 204 else ["Content-Length: 4"]
+    with pytest.raises(HttpStatusError) as caught:
+        await get((head(status, *fields) + body,))
+    assert (caught.value.status, caught.value.image_id) == (status, IMAGE)
+    assert str(status) in str(caught.value)
+    assert is_transient(caught.value) == (status in {429, 503})
+
+
+async def test_retry_after_is_read() -> None:
+    with pytest.raises(HttpStatusError) as caught:
+        await get((head(503, "Content-Length: 0", "Retry-After: 7"),))
+    assert caught.value.retry_after == 7.0
+
+
+async def test_a_server_that_hangs_up_is_a_reset() -> None:
+    for step in (CLOSE, RESET):
+        with pytest.raises(FetchError) as caught:
+            await get((step,))
+        assert caught.value.errno == errno.ECONNRESET
+        assert isinstance(caught.value.__cause__, aiohttp.ClientError)
+        assert is_transient(caught.value)
+
+
+async def test_nobody_listens() -> None:
+    async with nothing_left(), AiohttpTransport() as transport:
+        with pytest.raises(FetchError) as caught:
+            await read(transport, f"http://127.0.0.1:{refused_port()}/")
+    assert caught.value.errno == errno.ECONNREFUSED
+    assert is_transient(caught.value)
+
+
+async def test_silence_in_the_header_and_in_the_body_times_out() -> None:
+    limits = replace(DEFAULT_LIMITS, read_seconds=0.05)
+    for script in ((HANG,), (head(200, "Content-Length: 9"), b"abc", HANG)):
+        with pytest.raises(FetchError, match="read_seconds") as caught:
+            await get(script, limits=limits)
+        assert caught.value.errno == errno.ETIMEDOUT
+        assert is_transient(caught.value)
+
+
+async def test_a_tls_server_that_says_nothing_is_a_connect_time_out() -> None:
+    limits = replace(DEFAULT_LIMITS, connect_seconds=0.05)
+    async with nothing_left(), raw_server((HANG,)) as server, AiohttpTransport(limits) as transport:
+        with pytest.raises(FetchError, match="connect_seconds") as caught:
+            await read(transport, server.url().replace("http:", "https:"))
+    assert caught.value.errno == errno.ETIMEDOUT
+
+
+async def test_content_length_beyond_the_limit_is_refused_before_reading() -> None:
+    limits = replace(DEFAULT_LIMITS, response_bytes=1000)
+    with pytest.raises(LimitError, match="response_bytes") as caught:
+        await get((head(200, "Content-Length: 1001"), HANG), limits=limits)
+    assert not is_transient(caught.value)
+
+
+async def test_bytes_beyond_the_limit_are_refused() -> None:
+    limits = replace(DEFAULT_LIMITS, response_bytes=1000)
+    assert len(await get((ok(BODY[:1000]),), limits=limits)) == 1000
+    with pytest.raises(LimitError):
+        await get((head(200, "Transfer-Encoding: chunked"), chunked(BODY[:1001])), limits=limits)
+
+
+async def test_a_small_body_that_expands_is_stopped_at_the_limit() -> None:
+    limits = replace(DEFAULT_LIMITS, response_bytes=1 << 20)
+    bomb = gzipped(bytes(64 << 20))
+    with pytest.raises(LimitError, match="response_bytes"):
+        await get((ok(bomb, "Content-Encoding: gzip"),), limits=limits)
+
+
+async def test_headers_of_a_request() -> None:
+    async with raw_server((ok(b"x"),)) as server:
+        async with AiohttpTransport(headers={server.origin.upper(): {"X-Api-Key": "k", "Accept": "a/b"}}) as transport:
+            await read(transport, server.url("/a%2Fb?x=%20%C3%A4&y=[1]"), accept="image/jls")
+        fields = server.fields[0]
+    assert server.targets == ["/a%2Fb?x=%20%C3%A4&y=[1]"]  # as it stands
+    assert (fields["accept"], fields["accept-encoding"], fields["x-api-key"]) == ("image/jls", "identity", "k")
+
+
+async def test_credentials_go_to_their_origin_only() -> None:
+    async with (
+        raw_server((ok(b"x"),)) as mine,
+        raw_server((ok(b"x"),)) as other,
+        AiohttpTransport(headers={mine.origin: {"Authorization": "Bearer t"}}) as transport,
+    ):
+        await read(transport, mine.url())
+        await read(transport, other.url())
+    assert mine.fields[0]["authorization"] == "Bearer t"
+    assert "authorization" not in other.fields[0]
+
+
+def test_credentials_keyed_by_more_than_an_origin_are_refused() -> None:
+    with pytest.raises(ValueError, match="origin"):
+        AiohttpTransport(headers={"https://pacs/dicom-web": {"X-Api-Key": "k"}})
+
+
+async def test_user_information_becomes_basic_authorization_and_stays_out_of_errors() -> None:
+    async with raw_server((head(404, "Content-Length: 0"),)) as server, AiohttpTransport() as transport:
+        url = server.url("/?access_token=hush&x=1").replace("//", "//me:secret@")
+        with pytest.raises(HttpStatusError) as caught:
+            await read(transport, url)
+    assert server.fields[0]["authorization"] == "Basic bWU6c2VjcmV0"
+    assert "secret" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+    assert "x=1" in str(caught.value)
+
+
+async def redirected(location: str, *, cross: bool = False) -> tuple[RawServer, RawServer]:
+    """Ask a server that redirects to `location`, `{other}` being another origin; both have credentials of the first."""
+    async with nothing_left(), raw_server((ok(b"y"),)) as other:
+        script = head(302, "Location: " + location.format(other=other.origin), "Content-Length: 0")
+        async with raw_server((script,), (ok(b"x"),)) as mine:
+            headers = {mine.origin: {"X-Api-Key": "k", "X-Amz-Security-Token": "t"}}
+            async with AiohttpTransport(headers=headers, cross_origin_redirects=cross) as transport:
+                await read(transport, mine.url(), Authorization="Bearer b", Cookie="c=1", accept="image/jls")
+    return mine, other
+
+
+@pytest.mark.parametrize("location", ["/moved?x=1", "moved", "?x=1"])
+async def test_a_redirect_within_the_origin_is_followed_with_credentials(location: str) -> None:
+    mine, other = await redirected(location)
+    assert len(mine.heads) == 2
+    assert not other.heads
+    assert mine.fields[1]["authorization"] == "Bearer b"
+    assert mine.fields[1]["x-api-key"] == "k"
+
+
+async def test_a_redirect_to_another_origin_is_refused() -> None:
+    with pytest.raises(FetchError, match="cross_origin_redirects=True") as caught:
+        await redirected("{other}/stolen")
+    assert not is_transient(caught.value)
+
+
+async def test_an_allowed_redirect_to_another_origin_takes_no_credentials_along() -> None:
+    mine, other = await redirected("{other}/moved", cross=True)
+    assert (len(mine.heads), len(other.heads)) == (1, 1)
+    sent = other.fields[0]
+    assert not {"authorization", "x-api-key", "x-amz-security-token", "cookie"} & set(sent)
+    assert sent["accept"] == "image/jls"
+
+
+@pytest.mark.parametrize("location", ["ftp://127.0.0.1/x", "http://[", "/a b", "javascript:alert(1)"])
+async def test_a_redirect_to_what_is_no_url_is_refused(location: str) -> None:
+    with pytest.raises(FetchError):
+        await redirected(location, cross=True)
+
+
+async def test_redirects_are_counted() -> None:
+    loop = head(307, "Location: /again", "Content-Length: 0")
+    async with raw_server((loop,)) as server, AiohttpTransport(replace(DEFAULT_LIMITS, redirects=3)) as transport:
+        with pytest.raises(LimitError, match="redirects=3"):
+            await read(transport, server.url())
+    assert len(server.heads) == 4
+
+
+async def test_a_redirect_without_location_is_a_status_error() -> None:
+    with pytest.raises(HttpStatusError):
+        await get((head(302, "Content-Length: 0"),))
+
+
+async def test_cookies_are_not_kept() -> None:
+    async with raw_server((ok(b"x", "Set-Cookie: a=b"),)) as server, AiohttpTransport() as transport:
+        await read(transport, server.url())
+        await read(transport, server.url())
+    assert "cookie" not in server.fields[1]
+
+
+async def test_a_connection_is_used_again_when_its_body_was_read() -> None:
+    async with nothing_left(), raw_server((ok(BODY),)) as server, AiohttpTransport() as transport:
+        for _ in range(3):
+            await read(transport, server.url())
+        assert server.connections == 1
+
+
+async def test_leaving_before_the_end_closes_the_socket() -> None:
+    script: Script = (head(200, "Content-Length: 100"), b"abc", HANG)
+    async with nothing_left(), raw_server(script) as server, AiohttpTransport() as transport:
+        async with transport.open(HttpRequest(server.url())) as response:
+            assert response.content_length == 100
+            async with aclosing(response.chunks()) as chunks:
+                assert await anext(chunks) == b"abc"
+                assert response.received == 3
+        await asyncio.wait_for(server.left.wait(), 5)
+
+
+@pytest.mark.parametrize(
+    "script", [(HANG,), (head(200, "Content-Length: 9"), HANG), (head(200, "Content-Length: 9"), b"abc", HANG)]
+)
+async def test_cancelling_closes_the_socket_at_once(script: Script) -> None:
+    async with nothing_left(), raw_server(script) as server, AiohttpTransport() as transport:
+        task = asyncio.create_task(read(transport, server.url()))
+        await asyncio.wait_for(server.asked.wait(), 5)
+        await turns(20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(server.left.wait(), 5)
+
+
+async def test_cancelling_while_connecting_leaves_nothing() -> None:
+    async with nothing_left(), raw_server((HANG,)) as server, AiohttpTransport() as transport:
+        for steps in range(12):
+            task = asyncio.create_task(read(transport, server.url().replace("http:", "https:")))
+            await turns(steps)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+async def test_closing_fails_requests_in_flight_and_later_ones() -> None:
+    async with nothing_left(), raw_server((HANG,)) as server:
+        transport = AiohttpTransport()
+        task = asyncio.create_task(read(transport, server.url()))
+        await asyncio.wait_for(server.asked.wait(), 5)
+        await transport.aclose()
+        with pytest.raises(FetchError):
+            await task
+        await transport.aclose()
+        with pytest.raises(FetchError, match="closed"):
+            await read(transport, server.url())
+
+
+async def test_nothing_is_reported_unclosed() -> None:
+    async with raw_server((ok(BODY),)) as server:
+        transport = AiohttpTransport()
+        await read(transport, server.url())
+        await transport.aclose()
+        del transport
+    gc.collect()  # a forgotten session would warn, and warnings are errors
+
+
+async def test_a_slow_reader_slows_the_server() -> None:
+    sent = 0
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(50):
+            await response.write(bytes(1 << 20))
+            sent += 1 << 20
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", stream)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    async with AiohttpTransport() as transport, transport.open(HttpRequest(site_url(runner))) as response:
+        await anext(response.chunks())
+        await turns(2000)
+        assert sent < 20 << 20  # socket buffers, not the body
+    await runner.cleanup()
+
+
+def site_url(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://{host}:{port}/"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "frames/1", "ftp://h/", "http://", "http://h/a b", "http://h/\r\nX: 1", "http://h/ä", "http://h:x/"]
+)
+async def test_what_is_no_url_is_refused(url: str) -> None:
+    async with AiohttpTransport() as transport:
+        with pytest.raises(FetchError) as caught:
+            await read(transport, url)
+    assert caught.value.image_id == IMAGE
+
+
+async def test_errors_survive_pickling() -> None:
+    with pytest.raises(HttpStatusError) as caught:
+        await get((head(503, "Content-Length: 0"),))
+    assert pickle.loads(pickle.dumps(caught.value)).status == 503
+
+
+def test_repr_shows_no_credentials() -> None:
+    assert "hush" not in repr(AiohttpTransport(headers={"http://h": {"Authorization": "hush"}}))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"), "-days", "2",
+             "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("no openssl")
+    return folder
+
+
+async def test_tls_is_verified(certificate: Path) -> None:
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    trusting = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+    async with nothing_left(), raw_server((ok(BODY),), tls=serving) as server:
+        async with AiohttpTransport(ssl=trusting) as transport:
+            assert await read(transport, server.url()) == BODY
+        async with AiohttpTransport() as transport:
+            with pytest.raises(FetchError, match="TLS") as caught:
+                await read(transport, server.url())
+    assert not is_transient(caught.value)
