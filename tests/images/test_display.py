@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image as Picture
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.pixels.processing import apply_modality_lut, apply_voi, apply_windowing
@@ -349,6 +351,15 @@ class TestPixels:
         metadata = replace(GREY, modality_lut=table([5, 6, 7], -1))
         values = np.array([[-9.0, -0.6, 0.4, 1.0, 99.0, np.nan, np.inf]])
         assert display.to_modality(metadata, values).tolist() == [[5, 5, 6, 7, 7, 5, 7]]
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (3, 5, 3)])
+def test_png_round_trip(shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(5).integers(0, 256, shape, np.uint8)
+    array.flags.writeable = False
+    for pixels in (array, array[::-1]):
+        with Picture.open(io.BytesIO(display.to_png(pixels))) as picture:
+            assert np.array_equal(np.asarray(picture), pixels)
 
 
 class TestTables:
