@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext
-    from cornerstream.operators.read_file import FileVersion, FrameIndex
+    from cornerstream.operators.local_file import FileVersion
+    from cornerstream.operators.read_file import FrameIndex
 
 
 def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:

@@ -8,10 +8,8 @@ encapsulated. It is built by the parsers that split a network body; they skip th
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +21,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.byte_stream import ByteStream
 from cornerstream.operators.fragments import places, walk_frames
+from cornerstream.operators.local_file import FileVersion, opened, read_exactly, stat_file, version_of
 from cornerstream.operators.map_ordered import map_ordered
 from cornerstream.operators.native_frames import frame_metadata, native_layout
 from cornerstream.operators.part10 import DEFLATED, read_header
@@ -46,21 +45,6 @@ Places = tuple[tuple[int, int], ...]
 _HEADER_PIECE = 1 << 16
 _FRAGMENT_PIECE = 1 << 9
 _INFLATE_PIECE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """A file as it was when it was looked at; equal as long as it has not changed.
-
-    Attributes:
-        path: Where it is.
-        mtime_ns: When it was last modified, in nanoseconds.
-        size: Bytes.
-    """
-
-    path: str
-    mtime_ns: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +88,8 @@ class FrameIndex:
             FetchError: The file cannot be read, or has changed since the index was made.
         """
         started = perf_counter()
-        with _naming(image_id), _opened(self.version.path) as descriptor:
-            if _version(self.version.path, os.fstat(descriptor)) != self.version:
+        with _naming(image_id), opened(self.version.path) as descriptor:
+            if version_of(self.version.path, os.fstat(descriptor)) != self.version:
                 raise FetchError(f"{self.version.path} has changed since it was opened; load it again")
             frame = self._read(descriptor, frame_number)
         return EncodedFrame(frame.metadata, frame.data, {"fetch": perf_counter() - started})
@@ -115,27 +99,10 @@ class FrameIndex:
         if metadata.transfer_syntax_uid == DEFLATED:
             return _inflated_frame(descriptor, self, frame_number)
         if self.layout is not None:
-            data = _read_exactly(descriptor, *self.layout.place(frame_number - 1))
+            data = read_exactly(descriptor, *self.layout.place(frame_number - 1))
             return EncodedFrame(metadata, self.layout.cut(frame_number - 1, data))
-        pieces = [_read_exactly(descriptor, *place) for place in self.fragments[frame_number - 1]]
+        pieces = [read_exactly(descriptor, *place) for place in self.fragments[frame_number - 1]]
         return EncodedFrame(metadata, pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-
-def stat_file(path: str | os.PathLike[str]) -> FileVersion:
-    """Look at a file without opening it.
-
-    Raises:
-        FetchError: It is not there, may not be seen, or is not a regular file.
-    """
-    name = str(Path(path).absolute())
-    try:
-        found = Path(name).stat()
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise FetchError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
-    if not stat.S_ISREG(found.st_mode):  # a pipe would block, a folder has no bytes
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-        raise FetchError(f"cannot read {name}: it is {kind}")
-    return _version(name, found)
 
 
 def open_index(
@@ -156,8 +123,8 @@ def open_index(
     """
     with _naming(image_id):
         name = stat_file(path).path
-        with _opened(name) as descriptor:
-            return _index(descriptor, _version(name, os.fstat(descriptor)), limits)
+        with opened(name) as descriptor:
+            return _index(descriptor, version_of(name, os.fstat(descriptor)), limits)
 
 
 def look_at_file(workers: Workers) -> Callable[[Observable[str]], Observable[FileVersion]]:
@@ -263,33 +230,6 @@ def _inflated_frame(descriptor: int, index: FrameIndex, frame_number: int) -> En
     raise TruncatedError(f"the deflated data set ends before frame {frame_number}")
 
 
-def _read_exactly(descriptor: int, offset: int, length: int) -> bytes:
-    pieces: list[bytes] = []
-    while length:
-        data = os.pread(descriptor, length, offset)
-        if not data:
-            raise TruncatedError(f"the file ends {length} bytes too early, at offset {offset}")
-        pieces.append(data)
-        offset, length = offset + len(data), length - len(data)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[int]:
-    try:
-        descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
-    except (OSError, ValueError) as error:
-        raise FetchError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        yield descriptor
-    except OSError as error:
-        if isinstance(error, FetchError):
-            raise
-        raise FetchError(f"cannot read {name}: {error.strerror or error}") from error
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def _naming(image_id: ImageId | None) -> Iterator[None]:
     try:
@@ -298,7 +238,3 @@ def _naming(image_id: ImageId | None) -> Iterator[None]:
         if image_id is not None:
             error.about(image_id)
         raise
-
-
-def _version(name: str, found: os.stat_result) -> FileVersion:
-    return FileVersion(name, found.st_mtime_ns, found.st_size)
