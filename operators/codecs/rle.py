@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cornerstream.images.metadata import FrameMetadata
 
 _HEADER = struct.Struct("<16L")  # number of segments, then 15 offsets (PS3.5 G.5)
+_MOST_PADDING = 64  # zeros behind a segment read as runs of zeros
 _MOST_EXPANSION = 64  # two bytes of PackBits stand for at most 128 (PS3.5 G.3.2)
 
 
@@ -33,9 +34,10 @@ def decode_rle(frame: EncodedFrame) -> DecodedFrame:
 
     metadata = frame.metadata
     most = metadata.rows * metadata.columns
-    planes = [packbits_decode(segment, out=most) for segment in rle_segments(frame)]
-    length = len(planes[0])
-    if length not in (most, _least_length(metadata)) or any(len(plane) != length for plane in planes):
+    planes = [packbits_decode(segment, out=most + _MOST_PADDING) for segment in rle_segments(frame)]
+    least = _least_length(metadata)
+    length = least if len(planes[0]) == least else most
+    if any(len(plane) < length for plane in planes):
         raise DecodeError(
             f"the RLE segments expand to {[len(plane) for plane in planes]} bytes, {most} each are needed"
         )
@@ -43,7 +45,7 @@ def decode_rle(frame: EncodedFrame) -> DecodedFrame:
     words = np.empty((metadata.samples_per_pixel, length, container_bytes(metadata)), np.uint8)
     for index, plane in enumerate(planes):
         sample, place = divmod(index, words.shape[2])
-        words[sample, :, words.shape[2] - 1 - place] = np.frombuffer(plane, np.uint8)
+        words[sample, :, words.shape[2] - 1 - place] = np.frombuffer(plane, np.uint8, length)
     return _pixels(frame, words.reshape(-1))
 
 

@@ -34,7 +34,7 @@ def test_whole_words_come_back_in_both_byte_orders(dtype: str, order: str, data:
     pixels = data.draw(arrays(dtype, st.tuples(st.integers(1, 5), st.integers(1, 5))))
     uid = BIG_ENDIAN if order == ">" else EXPLICIT
     described = describing(pixels, uid, pixel_vr_is_ow=False)
-    native = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    native = pixels.astype(order + dtype).tobytes()
     decoded = decode_frame(EncodedFrame(described, native)).pixels
     assert decoded.dtype == pixels.dtype
     assert decoded.dtype.isnative

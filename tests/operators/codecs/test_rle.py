@@ -78,8 +78,16 @@ def test_1_bit_frames_in_both_forms() -> None:
     assert np.array_equal(decode(data, "pylibjpeg-rle", rows=5, columns=6, bits_allocated=1), bits)
 
 
-def test_padding_behind_a_segment_is_allowed() -> None:
-    assert decode(segmented(b"\2\1\2\3\0"), columns=3).tolist() == [[1, 2, 3]]
+@pytest.mark.parametrize("prefer", [None, "pylibjpeg-rle"])
+@pytest.mark.parametrize("padding", [0, 1, 2, 3, 8])
+def test_padding_behind_a_segment_is_allowed(padding: int, prefer: str | None) -> None:
+    # two zeros read as a literal run of one zero
+    assert decode(segmented(b"\2\1\2\3" + bytes(padding)), prefer, columns=3).tolist() == [[1, 2, 3]]
+
+
+def test_a_segment_much_longer_than_its_frame_is_refused() -> None:
+    with pytest.raises(DecodeError):
+        decode(segmented(RUN_OF_100 * 20), rows=10, columns=10)
 
 
 RUN_OF_100 = bytes([257 - 100, 7])
@@ -99,7 +107,6 @@ RUN_OF_100 = bytes([257 - 100, 7])
         struct.pack("<16L", 2, 64, 1000, *[0] * 13) + RUN_OF_100 * 2,  # behind the end
         struct.pack("<16L", 2, 0, 66, *[0] * 13) + RUN_OF_100 * 2,  # inside the header
         segmented(RUN_OF_100, bytes([257 - 99, 7])),  # a segment one byte short
-        segmented(RUN_OF_100, RUN_OF_100 + b"\0\1"),  # a segment one byte long
         segmented(RUN_OF_100, b"\x7f\1\2\3"),  # a literal run cut short
     ],
 )
