@@ -73,6 +73,7 @@ def paint_wall(canvas: Canvas) -> None:
     plane = polar(canvas.size)
     _table(canvas)
     outside = plane.distance - plane.body * np.float32(0.965 + 0.035 * sin(canvas.z / 60.0))
+    outside = float32(outside)
     canvas.paint(canvas.edge(outside), SKIN)
     canvas.paint(canvas.edge(outside + 2.2), FAT)
     wall = wall_distance(canvas)

@@ -60,11 +60,11 @@ class ServedFolder:
         return await asyncio.to_thread(self._read_frame, instance.path, frame_number)
 
     def _read_frame(self, path: Path, frame_number: int) -> EncodedFrame:
-        from cornerstream.operators.read_file import open_index  # noqa: PLC0415 - keeps the import of the server light
+        from cornerstream.operators.read_file import open_index, stat_file  # noqa: PLC0415 - keeps the import of the server light
 
         with self._lock:
             index = self._frame_indexes.get(path)
-        if index is None:
+        if index is None or index.version != stat_file(path):  # the file may have been written again
             index = open_index(path, self.limits)
             with self._lock:
                 self._frame_indexes[path] = index

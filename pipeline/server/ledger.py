@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -91,14 +92,12 @@ class Ledger:
 
 
 LEDGER: web.AppKey[Ledger] = web.AppKey("ledger", Ledger)
-_OPEN = "cornerstream.open_request"
+_current: ContextVar[OpenRequest] = ContextVar("current_request")
 
 
-def open_request(request: web.Request) -> OpenRequest:
-    """The ledger's entry of a request."""
-    entry = request[_OPEN]
-    assert isinstance(entry, OpenRequest)
-    return entry
+def current_request() -> OpenRequest:
+    """The ledger's entry of the request that this task is answering."""
+    return _current.get()
 
 
 @web.middleware
@@ -107,7 +106,8 @@ async def record(
 ) -> web.StreamResponse:
     """Write every request into the application's ledger (an aiohttp middleware)."""
     ledger = request.app[LEDGER]
-    request[_OPEN] = entry = ledger.begin(request.path_qs)
+    entry = ledger.begin(request.path_qs)
+    _current.set(entry)
     try:
         response = await handler(request)
     except web.HTTPException:

@@ -12,6 +12,8 @@ from cornerstream.server.reply import Reply
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
+_LINE_END = b"\r\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -33,7 +35,7 @@ class Part:
         """Delimiter and header of the part."""
         location = f"Content-Location: {self.location}\r\n" if self.location else ""
         lines = f"Content-Type: {self.content_type}\r\nContent-Length: {self.length}\r\n{location}"
-        return f"\r\n--{boundary}\r\n{lines}\r\n".encode()
+        return f"--{boundary}\r\n{lines}\r\n".encode()
 
 
 def related(parts: Sequence[Part], part_type: str) -> Reply:
@@ -44,7 +46,7 @@ def related(parts: Sequence[Part], part_type: str) -> Reply:
         part_type: Media type of the root part, for the `type` parameter.
     """
     boundary = uuid.uuid4().hex
-    length = sum(len(part.header(boundary)) + part.length for part in parts) + len(_closing(boundary))
+    length = sum(len(part.header(boundary)) + part.length + len(_LINE_END) for part in parts) + len(_closing(boundary))
     return Reply(_content_type(boundary, part_type), _body(_each(parts), boundary), length)
 
 
@@ -66,11 +68,12 @@ async def _body(parts: AsyncGenerator[Part, None], boundary: str) -> AsyncGenera
             async with aclosing(part.chunks()) as chunks:
                 async for chunk in chunks:
                     yield chunk
+            yield _LINE_END  # belongs to the delimiter that follows (RFC 2046 section 5.1.1)
     yield _closing(boundary)
 
 
 def _closing(boundary: str) -> bytes:
-    return f"\r\n--{boundary}--\r\n".encode()
+    return f"--{boundary}--\r\n".encode()
 
 
 def _content_type(boundary: str, part_type: str) -> str:

@@ -82,7 +82,7 @@ async def render_reply(
     except UnsupportedTransferSyntaxError as error:
         raise web.HTTPNotAcceptable(text=error.message) from error
     except ImageLoadError as error:
-        raise web.HTTPInternalServerError(text=error.message) from error
+        raise web.HTTPInternalServerError(text=f"frame {frame_number} cannot be decoded") from error
     return Reply.of_bytes(media_type, body)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from cornerstream.server.ledger import LEDGER, open_request
+from cornerstream.server.ledger import LEDGER, current_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -99,7 +99,7 @@ async def send(request: web.Request, reply: Reply) -> web.StreamResponse:
 
 
 async def _send_body(request: web.Request, response: web.StreamResponse, reply: Reply) -> None:
-    link, ledger, entry = request.app[LINK], request.app[LEDGER], open_request(request)
+    link, ledger, entry = request.app[LINK], request.app[LEDGER], current_request()
     async for body in reply.chunks:
         for chunk in link.pieces(body):
             await link.pass_through(len(chunk))
@@ -116,7 +116,7 @@ async def drop_empty_content_type(_: web.Request, response: web.StreamResponse) 
 
 def end_connection(request: web.Request, cut: CutError) -> None:
     """End a connection as a fault wants it."""
-    open_request(request).outcome = "cut"
+    current_request().outcome = "cut"
     transport = request.transport
     if transport is None:
         return

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from cornerstream.images.errors import ImageLoadError
+from cornerstream.images.errors import ImageIdError, ImageLoadError
 from cornerstream.server.folder import FOLDER, ServedFolder
 from cornerstream.server.multipart import Part, related, related_stream
 from cornerstream.server.negotiation import accepts_related, frame_media_type
@@ -36,7 +37,7 @@ async def retrieve_instances(request: web.Request) -> Reply:
         raise web.HTTPNotAcceptable(
             text='stored files only: multipart/related; type="application/dicom"; transfer-syntax=*'
         )
-    return related([_file_part(one) for one in found], DICOM)
+    return related(await asyncio.to_thread(lambda: [_file_part(one) for one in found]), DICOM)
 
 
 async def retrieve_frames(request: web.Request) -> Reply:
@@ -81,12 +82,15 @@ async def read_frame(folder: ServedFolder, instance: IndexedInstance, frame_numb
     """One frame as it is stored.
 
     Raises:
-        web.HTTPNotFound: The file has no such frame, or cannot be cut into frames.
+        web.HTTPNotFound: The file has no such frame.
+        web.HTTPInternalServerError: The file is damaged, gone, or no image.
     """
     try:
         return await folder.read_frame(instance, frame_number)
-    except ImageLoadError as error:
-        raise web.HTTPNotFound(text=f"frame {frame_number} cannot be read: {error.message}") from error
+    except ImageIdError as error:
+        raise web.HTTPNotFound(text=error.message) from error
+    except ImageLoadError as error:  # the message may name a path of ours: the client does not get it
+        raise web.HTTPInternalServerError(text=f"frame {frame_number} cannot be read") from error
 
 
 async def _frame_parts(

@@ -1,0 +1,32 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cornerstream.phantom import PhantomStudy, write_study
+from tests.support.orthanc import Orthanc, missing, running_orthanc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """A running Orthanc, empty at first; skips where it is not installed, fails in CI."""
+    reason = missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with running_orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
+    """A phantom study: 6 slices of 64 × 64 in three transfer syntaxes and a cine of 12 frames; never written to."""
+    return write_study(tmp_path_factory.mktemp("study"), slices=6, size=64, cine_frames=12)
