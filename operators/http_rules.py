@@ -48,7 +48,7 @@ def origin_of(url: URL | str) -> str:
     'https://pacs.example'
     """
     parsed = parse_url(url) if isinstance(url, str) else url
-    return str(parsed.with_user(None).origin())
+    return str(parsed.with_user(None).origin()).lower()  # yarl keeps the case of a URL that is taken as it stands
 
 
 def by_origin(headers: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:

@@ -11,7 +11,7 @@ from reactivex.scheduler.eventloop import AsyncIOScheduler
 from tenacity import RetryCallState, Retrying
 from tenacity.retry import retry_if_exception
 from tenacity.stop import stop_after_attempt
-from tenacity.wait import wait_base, wait_exponential_jitter
+from tenacity.wait import wait_base, wait_exponential, wait_random
 
 from cornerstream.images.errors import HttpStatusError
 from cornerstream.operators.fetch_errors import is_transient
@@ -52,7 +52,7 @@ def backoff_policy(
         jitter: Up to so many seconds are added at random, so that many clients do not come back at once.
         longest_retry_after: A server that asks to wait longer than this many seconds is not asked again.
     """
-    delays = wait_exponential_jitter(initial=first_delay, max=max_delay, jitter=jitter)
+    delays = wait_exponential(multiplier=first_delay, max=max_delay) + wait_random(0, jitter)
 
     def worthwhile(error: BaseException) -> bool:
         return is_transient(error) and (_retry_after(error) or 0.0) <= longest_retry_after

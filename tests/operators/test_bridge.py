@@ -181,8 +181,12 @@ async def test_an_on_next_that_raises_ends_the_subscription_and_is_reported() ->
 
 async def test_a_raising_mapper_is_an_error_of_the_stream() -> None:
     source = Source(1, hang=True)
+
+    def divide(value: int) -> int:
+        return value // 0
+
     async with nothing_left():
-        seen = Recorder(source.observable().pipe(ops.map(lambda value: value // 0)))
+        seen = Recorder(source.observable().pipe(ops.map(divide)))
         await seen.end()
         await turns()
     assert isinstance(seen.error, ZeroDivisionError)
