@@ -72,7 +72,7 @@ def resource_url(image_id: ImageId, resource: str) -> str:
     """
     path, question, query = image_id.address.partition("?")
     parts = path.rstrip("/").split("/")
-    if len(parts) < 6 or parts[-6::2] != ["studies", "series", "instances"]:  # noqa: PLR2004 - three pairs
+    if len(parts) < 6 or parts[-6::2] != ["studies", "series", "instances"]:
         raise ImageIdError(
             "a wadors image id reads wadors:https://…/studies/{uid}/series/{uid}/instances/{uid}/frames/{number}",
             image_id=image_id,

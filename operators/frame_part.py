@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -63,11 +64,13 @@ def join_metadata(
     def operator(source: Observable[Part]) -> Observable[EncodedFrame]:
         def subscribed() -> Observable[EncodedFrame]:
             begin = perf_counter()
+
+            def joined(both: tuple[Part, InstanceMetadata]) -> EncodedFrame:
+                encoded = encoded_frame(*both, frame_number)
+                return replace(encoded, timings={"fetch": perf_counter() - begin})
+
             one_part = source.pipe(ops.to_list(), ops.map(_only))
-            return rx.zip(one_part, metadata).pipe(
-                ops.starmap(lambda part, instance: encoded_frame(part, instance, frame_number)),
-                ops.map(lambda frame: _timed(frame, perf_counter() - begin)),
-            )
+            return rx.zip(one_part, metadata).pipe(ops.map(joined))
 
         return rx.defer(lambda _: subscribed())
 
@@ -79,6 +82,3 @@ def _only(parts: Sequence[Part]) -> Part:
         raise SplitError(f"the answer has {len(parts)} parts where one frame was asked for")
     return parts[0]
 
-
-def _timed(frame: EncodedFrame, seconds: float) -> EncodedFrame:
-    return EncodedFrame(frame.metadata, frame.data, {**frame.timings, "fetch": seconds})

@@ -70,15 +70,20 @@ async def file_chunks(path: Path, start: int, length: int) -> AsyncGenerator[byt
     Raises:
         OSError: The file is shorter than it was.
     """
-    file = await asyncio.to_thread(path.open, "rb")
-    with file:
-        await asyncio.to_thread(file.seek, start)
-        while length:
-            chunk = await asyncio.to_thread(file.read, min(length, CHUNK_BYTES))
-            if not chunk:
-                raise OSError(f"{path.name} became shorter while it was sent")
-            length -= len(chunk)
-            yield chunk
+    end = start + length
+    while start < end:
+        # Opened anew for each piece: a client that goes while a thread opens the file would leave it open.
+        chunk = await asyncio.to_thread(_read_piece, path, start, min(end - start, CHUNK_BYTES))
+        if not chunk:
+            raise OSError(f"{path.name} became shorter while it was sent")
+        start += len(chunk)
+        yield chunk
+
+
+def _read_piece(path: Path, start: int, length: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(length)
 
 
 async def send(request: web.Request, reply: Reply) -> web.StreamResponse:

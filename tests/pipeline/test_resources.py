@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import reactivex as rx
+from reactivex import operators as ops
 from reactivex.subject import Subject
 
 from cornerstream.images.errors import FetchError, ImageIdError, ImageLoadError, SplitError
@@ -46,7 +46,7 @@ class Source:
         subject: Subject[EncodedFrame] = Subject()
         self.subjects.append(subject)
         self.live += 1
-        return subject.pipe(rx.operators.finally_action(self._ended))
+        return subject.pipe(ops.finally_action(self._ended))
 
     def emit(self, *frame_numbers: int, size: int = 10) -> None:
         for number in frame_numbers:
