@@ -92,6 +92,7 @@ def from_coroutine(function: Callable[[], Awaitable[T]]) -> Observable[T]:
     """
 
     async def once() -> AsyncGenerator[T, None]:
+        """One value."""
         yield await function()
 
     return from_async_generator(once)

@@ -5,34 +5,24 @@ import email
 import email.policy
 import time
 import tracemalloc
-from contextlib import aclosing
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-import reactivex as rx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornerstream.images.errors import HttpStatusError, ImageLoadError, LimitError, SplitError, TruncatedError
+from cornerstream.images.errors import LimitError, SplitError, TruncatedError
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.operators.fetch import Body, fetch
-from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.split_multipart import (
     MultipartSplitter,
     boundary_of,
-    parts_of,
-    split_multipart,
     split_parts,
 )
-from cornerstream.operators.transport import AiohttpTransport
 from tests.support.corpus import corpus_available, corpus_root, expected
-from tests.support.leaks import nothing_left
-from tests.support.raw_server import Script, Step, head, ok, raw_server
-from tests.support.recording import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -295,64 +285,3 @@ def test_the_corpus_body_that_is_not_well_formed_is_refused() -> None:
     data = (corpus_root() / "dicomweb" / "cs3d__wadors_CTImageEvenAligned.multipart.bin").read_bytes()
     with pytest.raises(TruncatedError):
         split_parts(data, "multipart/related; boundary=EVENBOUNDARY")
-
-
-def answer(data: bytes, content_type: str = CT) -> Script:
-    return (ok(data, f"Content-Type: {content_type}"),)
-
-
-async def test_the_operator_on_none_one_and_many_bodies() -> None:
-    scripts = answer(build([b"a", b"b"])), answer(build([b"c"]))
-    async with nothing_left(), raw_server(*scripts) as server, AiohttpTransport() as http:
-        for count, expect in ((0, []), (1, [b"a", b"b"]), (2, [b"c", b"c"])):
-            requests = [HttpRequest(server.url())] * count
-            seen = Recorder(rx.from_iterable(requests).pipe(fetch(http), split_multipart()))
-            await seen.end()
-            assert [part.data for part in seen.values] == expect
-            assert seen.error is None
-
-
-async def test_a_part_comes_before_the_response_has_ended_and_dispose_closes_the_socket() -> None:
-    script: Script = (head(200, f"Content-Type: {CT}"), build([b"a", b"b"])[:-20], Step.HANG)
-    async with nothing_left(), raw_server(script) as server, AiohttpTransport() as http:
-        seen = Recorder(rx.just(HttpRequest(server.url())).pipe(fetch(http), split_multipart()))
-        await seen.count(1)
-        seen.dispose()
-        await asyncio.wait_for(server.left.wait(), 5)
-        assert [part.data for part in seen.values] == [b"a"]
-        assert not seen.ended
-
-
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [
-        (answer(build([b"a"])[:-5]), TruncatedError),
-        (answer(build([b"a"]), ""), SplitError),
-        (answer(build([b"a"]), "multipart/related"), SplitError),
-        ((head(503, "Content-Length: 0"),), HttpStatusError),
-        ((head(200, f"Content-Type: {CT}", "Content-Length: 500"), build([b"a"]), Step.CLOSE), TruncatedError),
-    ],
-)
-async def test_errors_name_the_image(script: Script, error: type[ImageLoadError]) -> None:
-    async with nothing_left(), raw_server(script) as server, AiohttpTransport() as http:
-        seen = Recorder(rx.just(HttpRequest(server.url(), image_id=IMAGE)).pipe(fetch(http), split_multipart()))
-        await seen.end()
-    assert isinstance(seen.error, error)
-    assert seen.error.image_id == IMAGE
-
-
-async def test_an_error_upstream_passes() -> None:
-    seen = Recorder(rx.throw(ValueError("upstream")).pipe(split_multipart()))
-    await seen.end()
-    assert str(seen.error) == "upstream"
-
-
-async def test_parts_of_leaves_nothing_when_it_is_left() -> None:
-    script = answer(build([b"a", bytes(1 << 20)]))
-    async with (
-        nothing_left(),
-        raw_server(script) as server,
-        AiohttpTransport() as http,
-        aclosing(parts_of(Body(HttpRequest(server.url()), http))) as parts,
-    ):
-        assert (await anext(parts)).data == b"a"
