@@ -103,6 +103,8 @@ class FrameMetadata:
     modality: str = ""
     study_instance_uid: str = ""
     series_instance_uid: str = ""
+    series_number: int | None = None
+    series_description: str = ""
     sop_class_uid: str = ""
     sop_instance_uid: str = ""
     instance_number: int | None = None
