@@ -1,0 +1,213 @@
+"""JPEG 2000 and HTJ2K: OpenJPEG, OpenJPH and pylibjpeg-openjpeg against each other, cut and lying codestreams."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cornerstream.images.errors import DecodeError
+from cornerstream.images.frames import DecodedFrame, EncodedFrame
+from cornerstream.operators.codecs.j2k_markers import check_tile_parts, read_siz
+from cornerstream.operators.decompress import decode_frame
+from tests.support.frames import describing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LOSSLESS, LOSSY, HT_LOSSLESS, HT_RPCL, HT = (f"1.2.840.10008.1.2.4.{tail}" for tail in (90, 91, 201, 202, 203))
+DECODERS = {
+    LOSSLESS: ("imagecodecs", "pylibjpeg-openjpeg"),
+    HT_LOSSLESS: ("imagecodecs-htj2k", "imagecodecs", "pylibjpeg-openjpeg"),
+}
+
+
+def encode(pixels: NDArray[Any], uid: str = LOSSLESS, **options: Any) -> bytes:
+    if uid.endswith(("201", "202")):
+        return bytes(imagecodecs.htj2k_encode(pixels, reversible=True))
+    return bytes(imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", level=0, reversible=True, **options))
+
+
+def decode(
+    pixels: NDArray[Any], data: bytes, uid: str = LOSSLESS, prefer: str | None = None, **tags: Any
+) -> DecodedFrame:
+    return decode_frame(EncodedFrame(describing(pixels, uid, **tags), data), prefer)
+
+
+@pytest.fixture(scope="module")
+def noise() -> NDArray[np.uint16]:
+    return np.random.default_rng(5).integers(0, 4096, (40, 50)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("uid", DECODERS)
+@given(st.sampled_from(["u1", "u2", "i2"]), st.booleans(), st.data())
+@settings(max_examples=20, deadline=None)
+def test_lossless_round_trip_by_every_decoder(uid: str, dtype: str, colour: bool, data: st.DataObject) -> None:
+    shape = st.tuples(st.integers(1, 20), st.integers(1, 20), *[st.just(3)] * (colour and dtype == "u1"))
+    pixels = data.draw(arrays(dtype, shape))
+    encoded = encode(pixels, uid)
+    for prefer in DECODERS[uid]:
+        decoded = decode(pixels, encoded, uid, prefer).pixels
+        assert decoded.dtype == pixels.dtype
+        assert np.array_equal(decoded, pixels)
+
+
+@pytest.mark.parametrize("photometric", ["YBR_RCT", "YBR_ICT"])
+def test_the_codec_has_undone_its_transform(photometric: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
+    frame = decode(pixels, encode(pixels), photometric_interpretation=photometric)
+    assert frame.photometric_interpretation == "RGB"
+    assert np.array_equal(frame.pixels, pixels)
+
+
+def test_a_codestream_that_calls_signed_data_unsigned() -> None:
+    pixels = np.array([[-4096, -1, 0, 4095]], np.int16)
+    unsigned = pixels.view(np.uint16) & 0x1FFF
+    decoded = decode(pixels, encode(unsigned, bitspersample=13), bits_stored=13).pixels
+    assert np.array_equal(decoded, pixels)
+
+
+def test_a_codestream_that_calls_unsigned_data_signed() -> None:
+    pixels = np.array([[0, 1, 32768, 65535]], np.uint16)
+    assert np.array_equal(decode(pixels, encode(pixels.view(np.int16))).pixels, pixels)
+
+
+def test_codestreams_of_fewer_bits_than_the_container() -> None:
+    pixels = np.array([[-128, 127, 5]], np.int8)
+    decoded = decode(pixels, encode(pixels), bits_allocated=16, bits_stored=8).pixels
+    assert decoded.dtype == np.int16
+    assert decoded.tolist() == [[-128, 127, 5]]
+
+
+def test_bits_above_bits_stored_are_masked_in_lossless_data_and_kept_in_lossy() -> None:
+    pixels = np.array([[0x0FFF, 0x1001, 0xF123]], np.uint16)
+    data = encode(pixels)
+    assert decode(pixels, data, bits_stored=12).pixels.tolist() == [[0x0FFF, 0x001, 0x123]]
+    # the same bits under a lossy transfer syntax are overshoot
+    assert decode(pixels, data, LOSSY, bits_stored=12).pixels.tolist() == [[0x0FFF, 0x1001, 0xF123]]
+
+
+def test_lossy_htj2k_does_not_wrap() -> None:
+    edges = np.where(np.add.outer(np.arange(64), np.arange(64)) % 16 < 8, 0, 255).astype(np.uint8)
+    data = bytes(imagecodecs.htj2k_encode(edges, level=0.2, reversible=False))
+    first = decode(edges, data, HT).pixels
+    assert np.array_equal(first, decode(edges, data, HT, "pylibjpeg-openjpeg").pixels)
+    assert np.abs(first.astype(int) - edges).max() < 128
+
+
+def test_jp2_boxes_around_the_codestream_are_taken_off(noise: NDArray[np.uint16]) -> None:
+    boxed = bytes(imagecodecs.jpeg2k_encode(noise, codecformat="jp2", level=0, reversible=True))
+    assert boxed[4:8] == b"jP  "
+    for prefer in DECODERS[LOSSLESS]:
+        assert np.array_equal(decode(noise, boxed, LOSSLESS, prefer).pixels, noise)
+
+
+@pytest.mark.parametrize("uid", DECODERS)
+@pytest.mark.parametrize("ending", [b"", b"\xff\xd9"], ids=["cut", "cut and ended"])
+def test_every_cut_is_refused_by_framing(uid: str, ending: bytes, noise: NDArray[np.uint16]) -> None:
+    data = encode(noise, uid)
+    for length in range(0, len(data) - 2, len(data) // 40):
+        with pytest.raises(DecodeError):
+            decode(noise, data[:length] + ending, uid)
+
+
+def test_padding_is_allowed(noise: NDArray[np.uint16]) -> None:
+    for padding in (b"\0", b"\0\0", b"\xff"):
+        assert np.array_equal(decode(noise, encode(noise) + padding).pixels, noise)
+
+
+def with_siz(codestream: bytes, **values: int) -> bytes:
+    """Its SIZ segment saying something else."""
+    names = ("x1", "y1", "x0", "y0", "tile_x", "tile_y", "tile_x0", "tile_y0")
+    fields = dict(zip(names, struct.unpack_from(">8I", codestream, 8), strict=True)) | values
+    return codestream[:8] + struct.pack(">8I", *fields.values()) + codestream[40:]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"x1": 65535, "y1": 65535, "tile_x": 65535, "tile_y": 65535}, "65535 × 65535 × 1, the data set says 40 × 50"),
+        ({"y1": 41}, "41 × 50"),
+        ({"tile_x": 0}, "contradict each other"),
+        ({"x0": 50}, "contradict each other"),
+        ({"tile_x0": 1}, "contradict each other"),
+        ({"tile_x": 1, "tile_y": 1, "x1": 2000, "y1": 2000}, "more tiles than there can be"),
+    ],
+)
+@pytest.mark.parametrize("uid", DECODERS)
+def test_sizes_that_cannot_be_are_refused_before_decoding(
+    uid: str, noise: NDArray[np.uint16], fields: dict[str, int], message: str
+) -> None:
+    with pytest.raises(DecodeError, match=message):
+        decode(noise, with_siz(encode(noise, uid), **fields), uid)
+
+
+def test_depths_that_differ_or_do_not_fit_are_refused(noise: NDArray[np.uint16]) -> None:
+    data = encode(noise)
+    with pytest.raises(DecodeError, match="38 bits a sample, Bits Allocated is 16"):
+        decode(noise, data[:42] + b"\x25" + data[43:])
+    with pytest.raises(DecodeError, match="subsampled"):
+        decode(noise, data[:43] + b"\2" + data[44:])
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd9", b"\xff\x4f\xff\x51\xff\xd9", b"garbage" * 20 + b"\xff\xd9"])
+def test_what_is_no_jpeg_2000_is_refused(data: bytes, noise: NDArray[np.uint16]) -> None:
+    with pytest.raises(DecodeError):
+        decode(noise, data)
+
+
+@given(st.binary(max_size=120))
+def test_headers_of_garbage_are_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        check_tile_parts(b"\xff\x4f\xff\x51" + data + b"\xff\xd9")
+    try:
+        header = read_siz(b"\xff\x4f\xff\x51" + data)
+    except DecodeError:
+        return
+    assert header.rows > 0
+    assert header.columns > 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # OpenJPH's dropped errors
+@pytest.mark.parametrize("uid", DECODERS)
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_flipped_bytes_give_a_picture_of_the_right_shape_or_a_decode_error(uid: str, data: st.DataObject) -> None:
+    pixels = np.arange(400, dtype=np.uint16).reshape(20, 20)
+    damaged = bytearray(encode(pixels, uid))
+    for _ in range(3):
+        damaged[data.draw(st.integers(0, len(damaged) - 3))] = data.draw(st.integers(0, 255))
+    try:
+        assert decode(pixels, bytes(damaged), uid).pixels.shape == pixels.shape
+    except DecodeError:
+        return
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_damaged_htj2k_code_block_that_openjph_reports_is_refused(noise: NDArray[np.uint16]) -> None:
+    data = encode(noise, HT_LOSSLESS)
+    reported: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", reported.append)
+        for at in range(200, len(data) - 2, 40):
+            damaged = data[:at] + bytes(10) + data[at + 10 :]
+            before = len(reported)
+            try:
+                decode(noise, damaged, HT_LOSSLESS)
+            except DecodeError:
+                continue
+            assert len(reported) == before, "an error was reported, and a picture returned"
+    assert reported, "no damage was reported: the test proves nothing"
+
+
+@pytest.mark.parametrize("value", [0x5A5A, 0xA5A5, 0])
+def test_a_last_line_of_one_value_is_no_damage(value: int) -> None:
+    for pixels in (np.full((5, 4), value, np.uint16), np.full((3, 4, 3), value & 0xFF, np.uint8)):
+        assert np.array_equal(decode(pixels, encode(pixels, HT_LOSSLESS), HT_LOSSLESS).pixels, pixels)
