@@ -1,0 +1,89 @@
+# Every target makes what it needs first; `make help` lists them.
+# PYTHON=/path/to/python3 chooses the Python, VENV=folder the virtual environment, ARGS="-k scroll" adds arguments.
+.NOTPARALLEL:
+.ONESHELL:
+.SHELLFLAGS := -eu -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+RUN := $(VENV)/.stamp-run
+DEV := $(VENV)/.stamp-dev
+SOURCES := images operators loaders pipeline tests benchmarks tools
+
+.PHONY: help demo test check bench bench-smoke format clean
+.PHONY: check-format check-lint check-docstrings check-wheel check-floors check-types check-docs
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
+
+demo: $(RUN)  ## stream a CT study from a server on loopback, scroll through it, cancel, and say what happened
+	@$(BIN)/cornerstream demo $(ARGS)
+	echo "demo: ok"
+
+test: $(DEV)  ## run the tests
+	@echo "test: pytest"
+	$(BIN)/python -m pytest -q $(ARGS)
+
+check: check-format check-lint check-docstrings check-docs check-wheel check-floors check-types  ## run every check
+	@echo "check: ok"
+
+bench: $(DEV)  ## run the benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+	echo "bench: ok"
+
+bench-smoke: $(DEV)  ## run the benchmarks once on small data
+	@$(BIN)/python -m benchmarks --quick $(ARGS)
+	echo "bench-smoke: ok"
+
+format: $(DEV)  ## format the code, sort its imports, and write the README's tables
+	@$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --select I --fix $(SOURCES)
+	$(BIN)/python tools/readme_tables.py --write
+	echo "format: ok"
+
+clean:  ## remove what was made, the virtual environment included
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-out
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+	echo "clean: ok"
+
+check-format: $(DEV)
+	@echo "check: format"
+	$(BIN)/ruff format --quiet --check $(SOURCES) || { $(BIN)/ruff format --check $(SOURCES); exit 1; }
+
+check-lint: $(DEV)
+	@echo "check: lint"
+	$(BIN)/ruff check --quiet $(SOURCES)
+
+check-docstrings: $(DEV)
+	@echo "check: docstrings"
+	$(BIN)/interrogate --quiet images operators loaders pipeline || $(BIN)/interrogate -vv images operators loaders pipeline
+
+check-docs: $(DEV)
+	@echo "check: documents (tables, links, examples)"
+	$(BIN)/python tools/readme_tables.py
+	$(BIN)/python -m pytest -q tests/test_readme.py tests/test_docs.py tests/test_project.py
+
+# Static tools do not see through an editable install: they look at the wheel's contents in build/check.
+check-wheel: $(DEV)
+	@echo "check: wheel, installed into a virtual environment of its own"
+	tools/check_wheel.sh $(BIN)/python build
+
+check-floors: check-wheel
+	@echo "check: floors and import cycles"
+	PYTHONPATH=build/check $(BIN)/lint-imports --no-cache
+	PYTHONPATH=build/check $(BIN)/python tools/check_cycles.py cornerstream
+
+check-types: check-wheel
+	@echo "check: types"
+	tools/mypy.sh $(BIN)/mypy build/check
+
+$(RUN): pyproject.toml tools/venv.sh
+	@tools/venv.sh $(VENV) -e .
+	touch $@
+
+$(DEV): pyproject.toml tools/venv.sh
+	@tools/venv.sh $(VENV) -e '.[dev,bench]'
+	touch $(RUN) $@
