@@ -100,7 +100,7 @@ class FrameGrouper:
     def _settle(self) -> list[Frame]:
         """The offset table says that the pending frame ends here."""
         assert self._ends is not None
-        if not self._fits_length():
+        if not self._fits_length() or self._holds_two():
             return self._distrust()
         self._ends.pop()
         del self._lengths[-1:]
@@ -149,6 +149,13 @@ class FrameGrouper:
         if not self._lengths:
             return True
         return sum(fragment.length for fragment in self._pending) - self._lengths[-1] in {0, 1}
+
+    def _holds_two(self) -> bool:
+        """One codestream ends and another begins inside of the pending frame."""
+        starts, ends = self._codestream.starts, self._codestream.ends
+        if starts is None or ends is None:
+            return False
+        return any(ends(before.tail) and starts(after.head) for before, after in pairwise(self._pending))
 
     def _agreed(self, frame: Frame) -> bool:
         """The codestream's markers do not object to a frame of the offset table."""

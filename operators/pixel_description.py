@@ -64,7 +64,10 @@ def read_tables(attributes: Attributes, keyword: str) -> tuple[LookupTable, ...]
 def _required(attributes: Attributes, keyword: str) -> int:
     value = integer(attributes, keyword)
     if value is None:
-        raise SplitError(f"{keyword} is missing: the data set does not describe an image")
+        found = text(attributes, keyword)
+        raise SplitError(
+            f"{keyword} is {found!r}" if found else f"{keyword} is missing: this does not describe an image"
+        )
     if value < 1:
         raise SplitError(f"{keyword} is {value}")
     return value

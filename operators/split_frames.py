@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from time import perf_counter
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from reactivex import Observable
 
     from cornerstream.images.image_id import ImageId
-    from cornerstream.operators.frame_grouper import Fragment
+    from cornerstream.operators.frame_grouper import Frame
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.part10 import Part10Header
     from cornerstream.operators.protocols import Body
@@ -120,21 +121,22 @@ class FrameSplitter:
             self._frames.append(EncodedFrame(metadata, layout.cut(frame_index, data)))
 
     def _encapsulated(self, header: Part10Header) -> Generator[None]:
-        number = 0
-        found: list[tuple[Fragment, ...]] = []
+        found: list[Frame] = []
+        numbers = count(1)
         walk = walk_frames(self._stream, header, self._limits, found, keep_data=True)
         waiting = True
         while waiting:
-            waiting = next(walk, False) is None  # `None` asks for bytes
-            for fragments in found:
-                number += 1
-                self._frames.append(EncodedFrame(header.metadata.frame(number), _joined(fragments)))
-            found.clear()
+            try:
+                waiting = next(walk, False) is None  # `None` asks for bytes
+            finally:  # what was proven before a fault is given out before it
+                for fragments in found:
+                    self._frames.append(EncodedFrame(header.metadata.frame(next(numbers)), _joined(fragments)))
+                found.clear()
             if waiting:
                 yield
 
 
-def _joined(fragments: tuple[Fragment, ...]) -> bytes:
+def _joined(fragments: Frame) -> bytes:
     if len(fragments) == 1:
         return fragments[0].data
     return b"".join(fragment.data for fragment in fragments)
