@@ -70,6 +70,7 @@ def decompress(
     """
 
     async def decode(frame: EncodedFrame) -> DecodedFrame:
+        """Choose, then hand over."""
         decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
         return await workers.run(decode_frame, frame, prefer, limits, holds_lock=not decoder.releases_gil)
 

@@ -71,6 +71,7 @@ def to_rgb(workers: Workers | None = None) -> Callable[[Observable[DecodedFrame]
         return ops.map(convert_to_rgb)
 
     async def convert(frame: DecodedFrame) -> DecodedFrame:
+        """Hand over what needs arithmetic."""
         if not needs_conversion(frame):
             return frame
         return await workers.run(convert_to_rgb, frame)

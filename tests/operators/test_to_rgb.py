@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydicom import dcmread
-from pydicom.data import get_testdata_file
 from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from reactivex import Subject
 
@@ -23,7 +22,8 @@ from cornerstream.images.metadata import LookupTable, Palette
 from cornerstream.operators.decompress import decode_frame
 from cornerstream.operators.to_rgb import apply_palette, convert_to_rgb, to_rgb, ybr_to_rgb
 from cornerstream.operators.workers import ExecutorWorkers
-from tests.support.frames import decoded, read_frames
+from tests.support.frames import bundled, decoded, read_frames
+from tests.support.held_workers import HeldWorkers, collect, turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def test_16_bit_ybr_has_its_middle_at_bits_stored() -> None:
 
 
 def test_ybr_full_422_packed_equals_pydicom() -> None:
-    path = str(get_testdata_file("SC_ybr_full_422_uncompressed.dcm", download=False))
+    path = bundled("SC_ybr_full_422_uncompressed")
     (frame,) = read_frames(path)
     rgb = convert_to_rgb(decode_frame(frame)).pixels
     expected = dcmread(path).pixel_array  # pydicom converts to RGB unless asked for raw values
@@ -99,7 +99,7 @@ def test_ybr_full_422_packed_equals_pydicom() -> None:
 
 
 def test_a_bundled_palette_equals_pydicom() -> None:
-    path = str(get_testdata_file("examples_palette.dcm", download=False))
+    path = bundled("examples_palette")
     (frame,) = read_frames(path)
     data_set = dcmread(path)
     expected = apply_color_lut(data_set.pixel_array, data_set) >> 8
@@ -144,32 +144,8 @@ def test_signed_ybr_is_refused() -> None:
 # The operator.
 
 
-class HeldWorkers:
-    """Workers that run nothing before `release()`."""
-
-    def __init__(self) -> None:
-        self.held = 0
-        self._gate = asyncio.Event()
-
-    def release(self) -> None:
-        self._gate.set()
-
-    async def run(self, function: Callable[..., Any], /, *args: object, holds_lock: bool = False) -> Any:
-        self.held += 1
-        await self._gate.wait()
-        return function(*args)
-
-
 def values(frames: list[DecodedFrame]) -> list[int]:
     return [int(frame.pixels.reshape(-1)[0]) for frame in frames]
-
-
-async def collect(source: rx.Observable[DecodedFrame]) -> tuple[list[DecodedFrame], Exception | None]:
-    """All values, then the error if there was one."""
-    received: list[DecodedFrame] = []
-    done: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-    source.subscribe(received.append, done.set_result, lambda: done.set_result(None))
-    return received, await done
 
 
 CASES = [[], [grey(1)], [ybr(1)], [grey(1), ybr(2), grey(3), grey(4), ybr(5), ybr(6), grey(7)]]
@@ -214,7 +190,7 @@ async def test_grey_frames_pass_synchronously_and_wait_behind_a_colour_frame() -
     workers.release()
     await completed.wait()
     assert values(received) == [1, 2, 3]
-    assert workers.held == 1
+    assert len(workers.asked) == 1
 
 
 @pytest.mark.parametrize("beside", [False, True])
@@ -249,6 +225,5 @@ async def test_disposed_midway_nothing_comes_any_more() -> None:
     subscription.dispose()
     assert not source.observers
     workers.release()
-    for _ in range(5):
-        await asyncio.sleep(0)
+    await turns()
     assert received == []

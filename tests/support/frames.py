@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.encaps import generate_fragments, generate_frames
 
 from cornerstream.images.frames import DecodedFrame, EncodedFrame
@@ -45,6 +46,13 @@ def decoded(pixels: NDArray[np.generic], photometric_interpretation: str, **attr
     """A decoded frame of pixels."""
     described = describing(pixels, EXPLICIT, photometric_interpretation=photometric_interpretation, **attributes)
     return DecodedFrame(described, pixels, photometric_interpretation)
+
+
+def bundled(name: str) -> str:
+    """The path of a file inside pydicom's wheel."""
+    path = get_testdata_file(f"{name}.dcm", download=False)
+    assert isinstance(path, str), name
+    return path
 
 
 def read_frames(path: str | Path) -> list[EncodedFrame]:
