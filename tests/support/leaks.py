@@ -32,7 +32,7 @@ async def nothing_left() -> AsyncIterator[None]:
     tasks, descriptors = asyncio.all_tasks(), open_descriptors()
     yield
     await turns()
-    more_tasks = asyncio.all_tasks() - tasks
+    more_tasks = asyncio.all_tasks() - tasks - {asyncio.current_task()}
     assert not more_tasks, more_tasks
     more_descriptors = open_descriptors() - descriptors
     assert not more_descriptors, more_descriptors

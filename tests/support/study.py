@@ -42,7 +42,7 @@ class Served:
         frame = f"&frame={index + 1}" if one else ""
         return (
             f"wadouri:{self.address.wado}?requestType=WADO&studyUID={self.study.study_instance_uid}"
-            f"&seriesUID={series.series_instance_uid}&objectUID={uid}&contentType=application%2Fdicom{query}{frame}"
+            f"&seriesUID={series.series_instance_uid}&objectUID={uid}&contentType=application/dicom{query}{frame}"
         )
 
 
