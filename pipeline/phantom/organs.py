@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from math import cos, radians, sin, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,7 +35,7 @@ class Trees(NamedTuple):
     liver: Tree
 
 
-@cache
+@lru_cache(maxsize=2)
 def trees(seed: int) -> Trees:
     """Grow the trees of a phantom; the same for the same seed."""
     random = np.random.default_rng(seed)
@@ -72,7 +72,7 @@ def _below_diaphragm(canvas: Canvas) -> Array:
     return np.float32(canvas.z) - _diaphragm(canvas.size)
 
 
-@cache
+@lru_cache(maxsize=2)
 def _diaphragm(size: int) -> Array:
     """Where the diaphragm is along z: two domes."""
     x, y = axis(size)[None, :], axis(size)[:, None]
@@ -210,7 +210,7 @@ def _liver(inner: Canvas, seed: int) -> None:
     inner.paint(trees(seed).liver.coverage(inner.size, inner.z) * coverage, 172.0)
 
 
-@cache
+@lru_cache(maxsize=2)
 def _liver_shapes(size: int) -> tuple[Array, Array]:
     """Distances to the right lobe, and to the spine and what lies around it."""
     x, y = axis(size)[None, :], axis(size)[:, None]

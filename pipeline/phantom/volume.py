@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from os import cpu_count
 from typing import TYPE_CHECKING
 
@@ -86,13 +86,13 @@ def _noise(size: int, seed: int, random: np.random.Generator) -> Array:
     return float32(mixed * np.float32(_NOISE_HU / np.sqrt(2)))
 
 
-@cache
+@lru_cache(maxsize=2)
 def _grain(size: int, seed: int) -> tuple[Array, ...]:
     random = np.random.default_rng((seed, size))
     return tuple(_blurred(random.standard_normal((size, size), np.float32), 0.6) for _ in range(4))
 
 
-@cache
+@lru_cache(maxsize=2)
 def _tissue(size: int, seed: int) -> tuple[Array, ...]:
     random = np.random.default_rng((seed, size, 1))
     width = 4.0 / (FIELD_MM / size)
@@ -116,7 +116,7 @@ def _blurred(noise: Array, width: float) -> Array:
     return float32(blurred / blurred.std())
 
 
-@cache
+@lru_cache(maxsize=2)
 def _outside(size: int) -> NDArray[np.bool_]:
     x = axis(size)
     return np.hypot(x[None, :], x[:, None]) > FIELD_MM / 2

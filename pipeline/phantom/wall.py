@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from math import pi, sin
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,7 +43,7 @@ class Polar(NamedTuple):
     ripple: Array
 
 
-@cache
+@lru_cache(maxsize=2)
 def polar(size: int) -> Polar:
     """The plane of a canvas, in polar terms."""
     x, y = axis(size)[None, :], axis(size)[:, None] - np.float32(_CENTER_Y)

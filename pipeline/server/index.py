@@ -168,13 +168,17 @@ def _read_deflated(file: BinaryIO, tags: list[int] | None, limit: int) -> Datase
     from pydicom.filereader import read_dataset  # noqa: PLC0415 - heavy
 
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), limit)
-    return read_dataset(
-        io.BytesIO(inflated),
+    stream = io.BytesIO(inflated)
+    dataset = read_dataset(
+        stream,
         is_implicit_VR=False,
         is_little_endian=True,
         stop_when=lambda tag, _vr, _length: tag in _PIXEL_TAGS,
         specific_tags=tags,
     )
+    if stream.tell() >= limit:  # the parser takes a cut data set for a short one
+        raise LimitError(f"the header expands beyond header_bytes ({limit})")
+    return dataset
 
 
 def _files(folder: Path) -> Iterator[Path]:
