@@ -34,6 +34,10 @@ class EncodedFrame:
         """Size of the encoded bytes."""
         return len(self.data)
 
+    def __reduce__(self) -> tuple[type[EncodedFrame], tuple[object, ...]]:
+        # Workers may be processes, and a memoryview does not travel.
+        return EncodedFrame, (self.metadata, bytes(self.data), dict(self.timings))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedFrame:

@@ -115,6 +115,8 @@ def test_decode_frame_and_its_errors_travel_between_processes() -> None:
     frame = read_frames(bundled("MR_small_RLE"))[0]
     again = pickle.loads(pickle.dumps(decode_frame(frame)))
     assert np.array_equal(again.pixels, decode_frame(frame).pixels)
+    viewed = pickle.loads(pickle.dumps(EncodedFrame(frame.metadata, memoryview(frame.data), {"fetch": 1.0})))
+    assert (viewed.metadata, viewed.data, viewed.timings) == (frame.metadata, frame.data, {"fetch": 1.0})
 
 
 # The operator.
