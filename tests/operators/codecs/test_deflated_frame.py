@@ -50,6 +50,13 @@ def test_a_cut_stream_is_refused() -> None:
             decode(data[:length], rows=16, columns=16)
 
 
+def test_a_stream_that_says_all_but_never_ends_is_refused() -> None:
+    compressor = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    data = compressor.compress(bytes(range(16))) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    with pytest.raises(DecodeError, match="is cut: 16 bytes so far, 16 needed"):
+        decode(data, rows=4, columns=4)
+
+
 def test_a_stream_that_inflates_to_less_is_refused() -> None:
     with pytest.raises(DecodeError, match="15 bytes; its description needs 16"):
         decode(deflate(bytes(15)), rows=4, columns=4)

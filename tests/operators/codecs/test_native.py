@@ -146,3 +146,10 @@ def test_a_frame_does_not_keep_the_file_alive() -> None:
     decoded = decode(memoryview(body)[10:14], rows=2, columns=2)
     assert decoded.tolist() == [[10, 11], [12, 13]]
     assert not np.shares_memory(decoded, np.frombuffer(body, np.uint8))
+
+
+def test_a_frame_does_not_change_with_the_buffer_it_came_in() -> None:
+    buffer = bytearray(b"\1\2\3\4")
+    decoded = decode(memoryview(buffer), rows=2, columns=2)
+    buffer[0] = 99
+    assert decoded.tolist() == [[1, 2], [3, 4]]

@@ -85,6 +85,12 @@ def test_padding_behind_a_segment_is_allowed(padding: int, prefer: str | None) -
     assert decode(segmented(b"\2\1\2\3" + bytes(padding)), prefer, columns=3).tolist() == [[1, 2, 3]]
 
 
+def test_the_error_of_a_short_segment_says_how_short() -> None:
+    data = segmented(RUN_OF_100, bytes([257 - 99, 7]))
+    with pytest.raises(DecodeError, match=r"expand to \[100, 99\] bytes, 100 each are needed"):
+        decode(data, rows=10, columns=10, bits_allocated=16)
+
+
 def test_a_segment_much_longer_than_its_frame_is_refused() -> None:
     with pytest.raises(DecodeError):
         decode(segmented(RUN_OF_100 * 20), rows=10, columns=10)
