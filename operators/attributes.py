@@ -17,12 +17,9 @@ from cornerstream.images.errors import SplitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.byte_stream import ByteStream, finish
 from cornerstream.operators.elements import (
-    ITEM,
-    SEQUENCE_END,
-    UNDEFINED,
     Element,
     Encoding,
-    pass_sequence,
+    item_spans,
     read_element_header,
     read_value,
     skip_value,
@@ -139,7 +136,7 @@ class WrittenItems(Sequence[Attributes]):
         self._element = element
         self._limits = limits
         self._character_set = character_set
-        self._spans = finish(_item_spans(ByteStream(element.value, ended=True), element.encoding, limits))
+        self._spans = item_spans(element, limits)
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -170,24 +167,6 @@ def _read_elements(stream: ByteStream, encoding: Encoding, limits: Limits) -> Ge
         else:
             yield from skip_value(stream, header, encoding, limits)
     return found
-
-
-def _item_spans(stream: ByteStream, encoding: Encoding, limits: Limits) -> Generator[None, None, list[tuple[int, int]]]:
-    spans: list[tuple[int, int]] = []
-    while (yield from stream.more()):
-        header = yield from read_element_header(stream, encoding)
-        start = stream.position
-        if header.tag == SEQUENCE_END:
-            break
-        if header.tag != ITEM:
-            raise SplitError("a sequence holds something else than items")
-        if header.length == UNDEFINED:
-            yield from pass_sequence(stream, encoding, limits, in_item=True)
-            spans.append((start, stream.position - 8))
-        else:
-            stream.skip(header.length)
-            spans.append((start, stream.position))
-    return spans
 
 
 def _unpack(code: str, element: Element) -> tuple[int | float, ...]:

@@ -27,11 +27,13 @@ class ByteStream:
         position: Offset of the parser's next byte, from the start; behind a deflated data set's beginning it counts
             inflated bytes.
         ended: There is nothing more to feed.
+        recording: Receives what is passed, while it is not `None`; nothing may be skipped ahead meanwhile.
     """
 
     def __init__(self, data: bytes = b"", *, ended: bool = False) -> None:
         self.position = 0
         self.ended = ended
+        self.recording: bytearray | None = None
         self._buffer = bytearray(data)
         self._debt = 0  # bytes skipped by the parser that were not fed yet
         self._inflater: _Inflater | None = None
@@ -113,6 +115,8 @@ class ByteStream:
     def skip(self, count: int) -> None:
         """Pass `count` bytes, whether they are there or not."""
         here = min(count, len(self._buffer))
+        if self.recording is not None:
+            self.recording += self._buffer[:here]
         del self._buffer[:here]
         self._debt += count - here
         self.position += count

@@ -7,12 +7,14 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from cornerstream.images.errors import LimitError, SplitError
+from cornerstream.operators.byte_stream import ByteStream, finish
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from cornerstream.images.limits import Limits
-    from cornerstream.operators.byte_stream import ByteStream
+
+Spans = tuple[tuple[int, int], ...]
 
 UNDEFINED = 0xFFFFFFFF
 ITEM = 0xFFFEE000
@@ -47,11 +49,19 @@ class ElementHeader(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element with its value as it was written; a sequence's value is its items, delimiters included."""
+    """One element with its value as it was written.
+
+    Attributes:
+        vr: Its value representation; empty where it is not written.
+        value: Its bytes; a sequence's are its items, delimiters included.
+        encoding: How it, and what is in it, is written.
+        spans: Where the items of a sequence lie in `value`, when that is known already.
+    """
 
     vr: bytes
     value: bytes
     encoding: Encoding
+    spans: Spans | None = None
 
 
 def looks_explicit(head: bytes) -> bool:
@@ -102,10 +112,11 @@ def read_value(
 ) -> Generator[None, None, Element]:
     """Take a value, of undefined length too."""
     if header.length == UNDEFINED:
-        taken = bytearray()
         inner = _inner(header, encoding)
-        yield from pass_sequence(stream, inner, limits, taken)
-        return Element(b"SQ", bytes(taken), inner)
+        stream.recording = recorded = bytearray()
+        spans = yield from pass_sequence(stream, inner, limits)
+        stream.recording = None
+        return Element(b"SQ", bytes(recorded), inner, spans)
     yield from stream.need(header.length)
     return Element(header.vr, stream.take(header.length), encoding)
 
@@ -118,38 +129,75 @@ def skip_value(stream: ByteStream, header: ElementHeader, encoding: Encoding, li
         stream.skip(header.length)
 
 
-def pass_sequence(
-    stream: ByteStream, encoding: Encoding, limits: Limits, taken: bytearray | None = None, *, in_item: bool = False
-) -> Generator[None]:
+def item_spans(element: Element, limits: Limits) -> Spans:
+    """Where the items of a sequence lie in its value; raises as `pass_sequence`."""
+    if element.spans is not None:
+        return element.spans
+    pair, _, long = _BIG if element.encoding.big_endian else _LITTLE
+    end = pair.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF) + long.pack(0)
+    return finish(pass_sequence(ByteStream(element.value + end, ended=True), element.encoding, limits))
+
+
+def pass_sequence(stream: ByteStream, encoding: Encoding, limits: Limits) -> Generator[None, None, Spans]:
     """Pass the items of a sequence of undefined length, its delimiter included; nested ones on a stack of our own.
 
     Args:
         stream: Stands behind the sequence's header.
         encoding: Of the items' elements.
         limits: Bounds the nesting and the size.
-        taken: Receives the bytes passed, where they are wanted.
-        in_item: The stream stands in an item of undefined length instead; pass the rest of it, its delimiter included.
+
+    Returns:
+        Where the items lie, counted from the first one's header.
 
     Raises:
         SplitError: Something else than an item stands where one must.
         LimitError: The nesting or the size is over its limit.
     """
-    stack = [(ITEM_END if in_item else SEQUENCE_END, encoding)]
-    start = stream.position
+    stack = [(SEQUENCE_END, encoding)]
+    items = _Items(stream.position)
     while stack:
         closing, current = stack[-1]
-        header = yield from _read_header(stream, current, taken)
+        header = yield from read_element_header(stream, current)
         if header.tag == closing:
             stack.pop()
-        elif closing == SEQUENCE_END and header.tag != ITEM:
-            raise SplitError(f"an item was expected at offset {stream.position - 8}, not {tag_text(header.tag)}")
-        elif header.length == UNDEFINED:
+            items.end(len(stack), stream.position - 8)
+            continue
+        if closing == SEQUENCE_END:
+            _check_item(header, stream.position)
+            items.begin(len(stack), stream.position)
+        if header.length == UNDEFINED:
             _check_depth(len(stack) // 2 + 1, limits)
             stack.append((ITEM_END, current) if closing == SEQUENCE_END else (SEQUENCE_END, _inner(header, current)))
         else:
-            check_size(stream.position - start + header.length, limits)
-            yield from _pass(stream, header.length, taken)
-        check_size(stream.position - start, limits)
+            check_size(stream.position - items.start + header.length, limits)
+            if stream.recording is not None:
+                yield from stream.need(header.length)
+            stream.skip(header.length)
+            items.end(len(stack), stream.position)
+        check_size(stream.position - items.start, limits)
+    return tuple(items.spans)
+
+
+class _Items:
+    """Notes where the outermost items begin and end."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.spans: list[tuple[int, int]] = []
+        self._begun = start
+
+    def begin(self, depth: int, position: int) -> None:
+        if depth == 1:
+            self._begun = position
+
+    def end(self, depth: int, position: int) -> None:
+        if depth == 1:
+            self.spans.append((self._begun - self.start, position - self.start))
+
+
+def _check_item(header: ElementHeader, position: int) -> None:
+    if header.tag != ITEM:
+        raise SplitError(f"an item was expected at offset {position - 8}, not {tag_text(header.tag)}")
 
 
 def check_size(size: int, limits: Limits) -> None:
@@ -171,27 +219,3 @@ def _inner(header: ElementHeader, encoding: Encoding) -> Encoding:
 def _check_depth(depth: int, limits: Limits) -> None:
     if depth > limits.sequence_depth:
         raise LimitError(f"sequences are nested deeper than {limits.sequence_depth} (limits.sequence_depth)")
-
-
-def _read_header(
-    stream: ByteStream, encoding: Encoding, taken: bytearray | None
-) -> Generator[None, None, ElementHeader]:
-    if taken is None:
-        return (yield from read_element_header(stream, encoding))
-    if not stream.has(8):
-        yield from stream.need(8)
-    start, head = stream.position, stream.peek(12)
-    header = yield from read_element_header(stream, encoding)
-    size = stream.position - start
-    if size > len(head):  # only eight bytes were there at first; the other four are zero or the length
-        head = head[:8] + (_BIG if encoding.big_endian else _LITTLE)[2].pack(header.length)
-    taken += head[:size]
-    return header
-
-
-def _pass(stream: ByteStream, count: int, taken: bytearray | None) -> Generator[None]:
-    if taken is None:
-        stream.skip(count)
-    else:
-        yield from stream.need(count)
-        taken += stream.take(count)

@@ -121,7 +121,7 @@ def test_words_of_big_endian_files_say_so() -> None:
 
 def test_a_sequence_that_holds_something_else_is_refused() -> None:
     element = Element(b"SQ", b"\x10\0\x20\0LO\2\0AB", EXPLICIT)
-    with pytest.raises(SplitError, match="something else than items"):
+    with pytest.raises(SplitError, match="an item was expected"):
         WrittenAttributes({0x00283000: element}).items("ModalityLUTSequence")
 
 
@@ -133,7 +133,7 @@ def test_nested_sequences_are_limited() -> None:
         WrittenAttributes({0x00283000: element}, Limits(sequence_depth=0)).items("ModalityLUTSequence")
 
 
-@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.filterwarnings("ignore:Invalid value for VR", "ignore:Value .* is not valid")
 def test_junk_of_pydicom_counts_as_absent() -> None:
     buffer = BytesIO(b"\x18\0\x50\0DS\4\0abc \x20\0\x13\0IS\4\0 1.5")
     attributes = DatasetAttributes(read_dataset(buffer, is_implicit_VR=False, is_little_endian=True))

@@ -150,8 +150,9 @@ def test_depth_is_limited_without_recursion() -> None:
 
 def test_size_is_limited_before_the_bytes_are_there() -> None:
     stream = ByteStream(struct.pack("<HHI", 0xFFFE, 0xE000, 1 << 31))
+    stream.recording = bytearray()
     with pytest.raises(LimitError, match="header_bytes"):
-        finish(pass_sequence(stream, EXPLICIT, DEFAULT_LIMITS, bytearray()))
+        finish(pass_sequence(stream, EXPLICIT, DEFAULT_LIMITS))
 
 
 def test_something_else_than_an_item_is_refused() -> None:
