@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import defaultdict
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import FetchError, ImageLoadError
 from cornerstream.images.image_id import ImageId
-from cornerstream.listing import Instance, make_series
+from cornerstream.listing import Instance, make_series, together
 from cornerstream.ranks import Lane, Rank, RankCell
 
 if TYPE_CHECKING:
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 _BATCH = 16  # files a worker reads in one job: a header takes a fraction of a millisecond
 
 
-async def list_folder(
-    engine: Engine, path: str | os.PathLike[str], skipped: dict[Path, ImageLoadError]
-) -> list[Series]:
+async def list_folder(engine: Engine, path: str | os.PathLike[str], skipped: dict[str, ImageLoadError]) -> list[Series]:
     """List the series of the DICOM files below a folder, hidden files and folders left out.
 
     Args:
@@ -41,18 +38,20 @@ async def list_folder(
     rank = RankCell(Rank(Lane.INTERACTION))
     files = await engine.workers.run(_files, Path(path), rank=rank)
     limits = engine.options.limits
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(engine.workers.run(_read_headers, batch, limits, rank=rank)) for batch in _batches(files)
-        ]
+    read = await together(engine.workers.run(_read_headers, batch, limits, rank=rank) for batch in _batches(files))
     by_series: defaultdict[str, list[Instance]] = defaultdict(list)
-    for file, found in (pair for task in tasks for pair in task.result()):
+    for file, found in chain.from_iterable(read):
         if isinstance(found, ImageLoadError):
-            skipped[file] = found
+            skipped[str(file)] = found
         else:
-            by_series[found.shared.series_instance_uid].append(Instance(ImageId("dicomfile", str(file)), found))
+            by_series[found.shared.series_instance_uid].append(Instance(_image_id(file), found))
     series = [_series(uid, instances) for uid, instances in by_series.items()]
     return sorted(series, key=lambda one: (one.study_instance_uid, one.series_number or 0, one.series_instance_uid))
+
+
+def _image_id(file: Path) -> ImageId:
+    """The path as it stands; as a URL where it has what would begin a query."""
+    return ImageId("dicomfile", file.as_uri() if "?" in str(file) else str(file))
 
 
 def _series(uid: str, instances: list[Instance]) -> Series:

@@ -50,7 +50,7 @@ def around(situation: Situation) -> Sequence[int]:
     [3, 2, 1, 4, 0, 5, 6]
     """
     forwards = iter(range(situation.position + 1, situation.count))
-    backwards = iter(range(situation.position - 1, -1, -1))
+    backwards = iter(range(min(situation.position, situation.count) - 1, -1, -1))
     ahead, behind = (forwards, backwards) if situation.direction >= 0 else (backwards, forwards)
     turns = (ahead, ahead, behind) if situation.direction else (ahead, behind)
     wishes = [situation.position] if 0 <= situation.position < situation.count else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from reactivex.disposable import Disposable
 
@@ -108,6 +108,9 @@ class Prefetch(Disposable):
         self._finished: Future[None] = Future()
         self._wishes = WishList(series, load, lambda _index, _image: None, self._ended)
         host.call(self._start, [(index, Rank(lane, distance)) for distance, index in enumerate(order)])
+
+    def __enter__(self) -> Self:
+        return self
 
     def __await__(self) -> Generator[Any, None, None]:
         return asyncio.wrap_future(self._finished).__await__()

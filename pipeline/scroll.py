@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from reactivex.disposable import Disposable
 from reactivex.subject import Subject
@@ -56,6 +56,9 @@ class Scroll(Disposable):
         self._errors: Subject[Exception] = Subject()
         self._index: int | None = None
         self._direction = 0
+
+    def __enter__(self) -> Self:
+        return self
 
     @property
     def images(self) -> Observable[Image]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
-    from pathlib import Path
     from typing import Any
 
     from cornerstream.images.errors import ImageLoadError
@@ -58,14 +57,14 @@ class Listing(Generic[T]):
         make: Makes the list; called once a listing, when it is first wanted.
 
     Attributes:
-        skipped: Of a folder: the files that are no DICOM images, with the reason of each.
+        skipped: Files that are no DICOM images, and instances that cannot be used, with the reason of each.
     """
 
     def __init__(self, host: LoopHost, make: Callable[[], Coroutine[Any, Any, list[T]]]) -> None:
         self._host = host
         self._make = make
         self._items: list[T] | None = None
-        self.skipped: dict[Path, ImageLoadError] = {}
+        self.skipped: dict[str, ImageLoadError] = {}
 
     def __repr__(self) -> str:
         return "<Listing, not read yet>" if self._items is None else repr(self._items)

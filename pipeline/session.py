@@ -129,7 +129,10 @@ class Session:
             study_uid: Study Instance UID.
         """
         engine = self._engine
-        return Listing(engine.host, lambda: list_study(engine, base_url, study_uid))
+        listing: Listing[Series] = Listing(
+            engine.host, lambda: list_study(engine, base_url, study_uid, listing.skipped)
+        )
+        return listing
 
     def studies(self, base_url: str, **matches: str) -> Listing[Study]:
         """The studies of a DICOMweb server (QIDO-RS), matched by DICOM keywords such as `PatientID="…"`."""
@@ -171,8 +174,13 @@ class Session:
             around: The index, from 0, that comes first.
             policy: Another order.
             lane: Another lane.
+
+        Raises:
+            IndexError: The series has no such index.
         """
         wanted = _series(series)
+        if not 0 <= around < max(1, len(wanted)):
+            raise IndexError(f"index {around} of a series of {len(wanted)} images")
         order = policy(Situation(len(wanted), around, 0, wanted.image_bytes, self._prefetch_bytes))
         prefetch = Prefetch(wanted, self._engine.host, self._load, order, lane)
         self._handles.add(prefetch)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from cornerstream.images.errors import HttpStatusError
+from cornerstream.images.errors import HttpStatusError, ImageLoadError
 from cornerstream.images.image_id import ImageId
-from cornerstream.listing import Instance, make_series
+from cornerstream.listing import Instance, make_series, together
 from cornerstream.operators.attributes import JsonAttributes, integer, text
 from cornerstream.operators.dicom_json import parse_instances
 from cornerstream.operators.fetch import Body, read_whole
@@ -65,10 +64,16 @@ async def list_studies(engine: Engine, base_url: str, matches: Mapping[str, str]
     return [_study(base_url, JsonAttributes(item)) for item in answer]
 
 
-async def list_study(engine: Engine, base_url: str, study_uid: str) -> list[Series]:
+async def list_study(engine: Engine, base_url: str, study_uid: str, skipped: dict[str, ImageLoadError]) -> list[Series]:
     """Ask a server for the series of a study, and for the metadata of their instances.
 
     The metadata is kept for the loads to come. Series without images are left out.
+
+    Args:
+        engine: Whose lanes and limits hold.
+        base_url: The service's root.
+        study_uid: Study Instance UID.
+        skipped: Gets the instances that cannot be used, with the reason of each.
 
     Raises:
         FetchError: The server cannot be asked.
@@ -77,23 +82,30 @@ async def list_study(engine: Engine, base_url: str, study_uid: str) -> list[Seri
     context = _context(engine)
     study_url = f"{base_url.rstrip('/')}/studies/{quote(study_uid, safe='')}"
     answer = await _get_json(context, f"{study_url}/series")
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_series(engine, context, study_url, item)) for item in answer]
-    series = [task.result() for task in tasks]
+    series = await together(_series(engine, context, study_url, item, skipped) for item in answer)
     return sorted(
         (one for one in series if len(one)), key=lambda one: (one.series_number or 0, one.series_instance_uid)
     )
 
 
-async def _series(engine: Engine, context: LoadContext, study_url: str, answer: Mapping[str, object]) -> Series:
+async def _series(
+    engine: Engine,
+    context: LoadContext,
+    study_url: str,
+    answer: Mapping[str, object],
+    skipped: dict[str, ImageLoadError],
+) -> Series:
     attributes = JsonAttributes(answer)
     uid = text(attributes, "SeriesInstanceUID")
     url = f"{study_url}/series/{quote(uid, safe='')}"
     body = await _get(context, f"{url}/metadata")
     read = await context.workers.run(instances_of, body, context.limits)
     instances = []
-    for metadata in read:
-        address = f"{url}/instances/{metadata.shared.sop_instance_uid}"
+    for sop_instance_uid, metadata in read.items():
+        address = f"{url}/instances/{sop_instance_uid}"
+        if isinstance(metadata, ImageLoadError):
+            skipped[address] = metadata
+            continue
         engine.resources.put(("metadata", f"{address}/metadata"), metadata, metadata.nbytes)
         instances.append(Instance(ImageId("wadors", address, in_path=True), metadata))
     return make_series(
