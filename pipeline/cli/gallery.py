@@ -1,0 +1,85 @@
+"""What the demonstration keeps of the images that stream past, for its montage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cornerstream.images.image import Image
+
+SOFT_TISSUE = (40.0, 400.0)
+LUNG = (-600.0, 1500.0)
+BONE = (350.0, 1000.0)  # of a projection, where nothing is darker than what lies before it
+LEVELS = (0.80, 0.62, 0.44, 0.14)  # places of the axial slices, of the series' length from the feet
+VIEWS = (0.0, 0.12, 0.25, 0.38)  # places of the cine's frames, of its length
+
+
+@dataclass(slots=True)
+class Gallery:
+    """Few pictures and three planes, so that memory stays small however long the series are.
+
+    Attributes:
+        soft_tissue: Axial slices, uint8, by place.
+        lung: Likewise.
+        cine: Colour frames by place.
+        coronal: Rows of the frontal plane through the middle, in Hounsfield units, by height in millimetres.
+        sagittal: Likewise from the side.
+        projection: Highest values from front to back, by height.
+        aspect: Millimetres between slices over millimetres between pixels.
+    """
+
+    soft_tissue: dict[float, NDArray[np.uint8]] = field(default_factory=dict)
+    lung: dict[float, NDArray[np.uint8]] = field(default_factory=dict)
+    cine: dict[float, NDArray[np.uint8]] = field(default_factory=dict)
+    coronal: dict[float, NDArray[np.float32]] = field(default_factory=dict)
+    sagittal: dict[float, NDArray[np.float32]] = field(default_factory=dict)
+    projection: dict[float, NDArray[np.float32]] = field(default_factory=dict)
+    aspect: float = 1.0
+
+    def look(self, image: Image, index: int, count: int, series: int) -> None:
+        """Take from an image what the montage shows of it.
+
+        Args:
+            image: One that streamed past.
+            index: Its place in its series, from 0.
+            count: Images of the series.
+            series: Which series of the study, from 0.
+        """
+        if image.pixels.ndim == 3:
+            self.cine.update((place, image.to_display()) for place in VIEWS if index == int(place * count))
+            return
+        for place in (place for place in LEVELS if index == int(place * count)):
+            if series == 0:
+                self.soft_tissue[place] = image.to_display(SOFT_TISSUE)
+            elif series == 1:
+                self.lung[place] = image.to_display(LUNG)
+        if series == 2:
+            self._cut(image)
+
+    def _cut(self, image: Image) -> None:
+        if image.image_position_patient is None:
+            return
+        height = image.image_position_patient[2]
+        middle = image.rows // 2
+        self.coronal[height] = _hounsfield(image, image.pixels[middle])
+        self.sagittal[height] = _hounsfield(image, image.pixels[:, image.columns // 2])
+        self.projection[height] = _hounsfield(image, image.pixels.max(axis=0))
+        if image.slice_thickness and image.pixel_spacing:
+            self.aspect = image.slice_thickness / image.pixel_spacing[1]
+
+
+def plane(rows: dict[float, NDArray[np.float32]], window: tuple[float, float]) -> NDArray[np.uint8]:
+    """Rows put together, the head above, as uint8 in a window of center and width (PS3.3 C.11.2.1.2.1)."""
+    center, width = window
+    values = np.stack([rows[height] for height in sorted(rows, reverse=True)])
+    shown = ((values - (center - 0.5)) / (width - 1) + 0.5) * 255
+    return np.clip(np.rint(shown), 0, 255).astype(np.uint8)
+
+
+def _hounsfield(image: Image, values: NDArray[np.generic]) -> NDArray[np.float32]:
+    return values.astype(np.float32) * np.float32(image.rescale_slope) + np.float32(image.rescale_intercept)
