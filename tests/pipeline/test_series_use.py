@@ -23,6 +23,7 @@ from tests.support.leaks import turns
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from cornerstream.image_stream import ImageStream
     from cornerstream.images.image import Image
 
 IDS = [f"held:{index}" for index in range(20)]
@@ -58,6 +59,10 @@ class Failure:
         return self.errors[0]
 
 
+def iterated(stream: ImageStream) -> AsyncGenerator[Image, None]:
+    return stream.__aiter__()  # noqa: PLC2801 - `aiter` forgets that it is a generator, which can be closed
+
+
 def names(images: list[Image]) -> list[str]:
     return [str(image.image_id) for image in images]
 
@@ -84,7 +89,7 @@ async def test_a_stream_keeps_the_order_and_bounds_what_is_ahead(session: Sessio
 
 async def test_a_slow_reader_holds_the_loads_back(session: Session, held: HeldLoader) -> None:
     held.release(*IDS)
-    async with aclosing(session.stream(SERIES, ahead=2).__aiter__()) as images:
+    async with aclosing(iterated(session.stream(SERIES, ahead=2))) as images:
         assert (await anext(images)).image_id == SERIES[0]
         await turns(30)
         assert len(held.started) == 3
@@ -95,7 +100,7 @@ async def test_a_slow_reader_holds_the_loads_back(session: Session, held: HeldLo
 
 async def test_leaving_an_iteration_cancels_what_is_ahead(session: Session, held: HeldLoader) -> None:
     held.release(IDS[0])
-    async with aclosing(session.stream(SERIES, ahead=4).__aiter__()) as images:
+    async with aclosing(iterated(session.stream(SERIES, ahead=4))) as images:
         await anext(images)
         await held.until_started(5)
     await held.until_ended(5)
