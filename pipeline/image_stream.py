@@ -15,7 +15,7 @@ from cornerstream.operators.bridge import from_async_generator, running_tasks
 from cornerstream.ranks import Lane, Rank
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
@@ -77,7 +77,7 @@ class ImageStream:
         """As `Observable.pipe`."""
         return self.observable.pipe(*operators)
 
-    def __aiter__(self) -> AsyncIterator[Image]:
+    def __aiter__(self) -> AsyncGenerator[Image, None]:  # noqa: PYI058 - one that can be closed
         return self._run() if self._host.is_current() else self._from_elsewhere()
 
     def __iter__(self) -> Iterator[Image]:

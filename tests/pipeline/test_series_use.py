@@ -60,7 +60,7 @@ class Failure:
 
 
 def iterated(stream: ImageStream) -> AsyncGenerator[Image, None]:
-    return stream.__aiter__()  # noqa: PLC2801 - `aiter` forgets that it is a generator, which can be closed
+    return stream.__aiter__()
 
 
 def names(images: list[Image]) -> list[str]:
