@@ -18,6 +18,7 @@ from aiohttp import web
 from cornerstream.server import faults as fault_kinds
 from cornerstream.server import metadata, qido, rendered, wado_rs, wado_uri
 from cornerstream.server.folder import FOLDER, ServedFolder
+from cornerstream.server.guard import refuse_foreign_names
 from cornerstream.server.ledger import LEDGER, Ledger, record
 from cornerstream.server.reply import LINK, CutError, Link, Reply, drop_empty_content_type, end_connection, send
 
@@ -66,7 +67,7 @@ def create_app(
         latency_seconds: Wait before every answer.
         bytes_per_second: Bytes of all answers' bodies together.
     """
-    app = web.Application(middlewares=[record])
+    app = web.Application(middlewares=[record, refuse_foreign_names])
     app[FOLDER] = ServedFolder(folder)
     app[LEDGER] = Ledger(_REMEMBERED if faults else 0)
     app[LINK] = Link(latency_seconds, bytes_per_second)

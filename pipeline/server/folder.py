@@ -30,7 +30,7 @@ class ServedFolder:
     """
 
     def __init__(self, folder: Path, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.root = folder.resolve()
+        self.root = folder
         self.limits = limits
         self.index = FolderIndex(self.root)
         self._frame_indexes: LRUCache[Path, FrameIndex] = LRUCache(_KEPT_FRAME_INDEXES)
@@ -39,6 +39,7 @@ class ServedFolder:
     async def scan(self) -> None:
         """Read the headers of all files, on threads."""
         self.index = await asyncio.to_thread(scan_folder, self.root, self.limits)
+        self.root = self.index.folder  # without links on the way to it
 
     def find(self, request: web.Request) -> list[IndexedInstance]:
         """The instances below the study, series and instance that a request's path names.

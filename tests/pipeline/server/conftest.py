@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from blockbuster import blockbuster_ctx
 
 from cornerstream.server import FAULTS, LEDGER, ServerAddress, create_app, running_app
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from cornerstream.phantom import PhantomSeries, PhantomStudy
     from cornerstream.server.faults import FaultBook
@@ -52,6 +53,13 @@ class Served:
         async with self.client.get(url, headers=fields) as response:
             body = await response.read()
             return Answer(response.status, response.headers, response.headers.get("Content-Type", ""), body)
+
+
+@pytest.fixture(autouse=True)
+def _the_loop_is_not_blocked() -> Iterator[None]:
+    """A blocking call of the server on the loop is an error, wherever a test comes upon it."""
+    with blockbuster_ctx("cornerstream.server"):
+        yield
 
 
 @pytest.fixture
