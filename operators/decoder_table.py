@@ -96,10 +96,8 @@ _RLE_2 = Decoder(
     releases_gil=False,
     reason="second implementation; panics where imagecodecs raises",
 )
+# Lossless JPEG has no second row: liblj92 and jpegsof3 of imagecodecs crash the interpreter on damaged input.
 _JPEG = _imagecodecs("_jpeg8", "jpeg:decode_jpeg", "libjpeg-turbo 3: fastest, all precisions, colour converted inside")
-_LJPEG = _imagecodecs(
-    "_ljpeg", "jpeg:decode_ljpeg", "second implementation (liblj92), half as fast", "imagecodecs-ljpeg"
-)
 _JPEGLS = _imagecodecs("_jpegls", "jpegls:decode_jpegls", "CharLS 2, four times as fast as the others")
 _J2K = _imagecodecs("_jpeg2k", "jpeg2000:decode_jpeg2000", "OpenJPEG, releases the lock")
 _J2K_2 = Decoder(
@@ -128,8 +126,8 @@ _ROWS = (
     TransferSyntax("1.2.840.10008.1.2.4.51", "JPEG Extended (Process 2 and 4)", (_JPEG,)),
     TransferSyntax("1.2.840.10008.1.2.4.53", "JPEG Spectral Selection (Process 6 and 8), retired", (_JPEG,)),
     TransferSyntax("1.2.840.10008.1.2.4.55", "JPEG Full Progression (Process 10 and 12), retired", (_JPEG,)),
-    TransferSyntax("1.2.840.10008.1.2.4.57", "JPEG Lossless (Process 14)", (_JPEG, _LJPEG)),
-    TransferSyntax("1.2.840.10008.1.2.4.70", "JPEG Lossless (Process 14, Selection Value 1)", (_JPEG, _LJPEG)),
+    TransferSyntax("1.2.840.10008.1.2.4.57", "JPEG Lossless (Process 14)", (_JPEG,)),
+    TransferSyntax("1.2.840.10008.1.2.4.70", "JPEG Lossless (Process 14, Selection Value 1)", (_JPEG,)),
     TransferSyntax("1.2.840.10008.1.2.4.80", "JPEG-LS Lossless", (_JPEGLS,)),
     TransferSyntax("1.2.840.10008.1.2.4.81", "JPEG-LS Near-Lossless", (_JPEGLS,)),
     TransferSyntax("1.2.840.10008.1.2.4.90", "JPEG 2000 Lossless", (_J2K, _J2K_2)),

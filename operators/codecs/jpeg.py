@@ -35,20 +35,6 @@ def decode_jpeg(frame: EncodedFrame) -> DecodedFrame:
     return _decoded(frame, jpeg8_decode(codestream, colorspace=colorspace, outcolorspace="RGB"), header, "RGB")
 
 
-def decode_ljpeg(frame: EncodedFrame) -> DecodedFrame:
-    """Decode lossless JPEG with liblj92 (imagecodecs).
-
-    Raises:
-        DecodeError: The codestream is cut, is not lossless JPEG, or contradicts the description.
-    """
-    from imagecodecs import ljpeg_decode  # noqa: PLC0415 - no codec is imported before it is needed
-
-    codestream, header = _checked(frame)
-    if not header.lossless:
-        raise DecodeError("liblj92 decodes lossless JPEG only, and this codestream is lossy; choose another decoder")
-    return _decoded(frame, ljpeg_decode(codestream), header)
-
-
 def is_ycbcr(header: JpegHeader, photometric_interpretation: str) -> bool:
     """Three components are YCbCr: a valid Adobe marker decides, then JFIF, then Photometric Interpretation."""
     if header.adobe_transform is not None:

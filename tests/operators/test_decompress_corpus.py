@@ -30,10 +30,8 @@ MALFORMED = sorted(name for name, facts in FILES.items() if facts["category"] ==
 SECOND = {
     "pylibjpeg-openjpeg": ("4.90", "4.91", "4.201", "4.202", "4.203"),
     "pylibjpeg-rle": ("5",),
-    "imagecodecs-ljpeg": ("4.57", "4.70"),
 }
 ONE_DECODER_ONLY = {
-    "dicom/dcmjs__sample-op.dcm",  # baseline JPEG under a lossless transfer syntax, which liblj92 cannot decode
     "dicom/pydicom-data__liver_rle.dcm",  # eight pixels a byte; pylibjpeg-rle reads one pixel a byte
 }
 
