@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -179,13 +180,13 @@ def read_file(
         workers: Where reading may block.
         limits: Bounds for whatever the files claim.
     """
+    return ops.concat_map(lambda path: from_async_generator(lambda: _all_frames(path, workers, limits)))
 
-    async def frames(path: str) -> AsyncGenerator[EncodedFrame, None]:
-        index = await workers.run(open_index, path, limits)
-        for frame_number in range(1, index.metadata.number_of_frames + 1):
-            yield await workers.run(index.read, frame_number)
 
-    return ops.concat_map(lambda path: from_async_generator(lambda: frames(path)))
+async def _all_frames(path: str, workers: Workers, limits: Limits) -> AsyncGenerator[EncodedFrame, None]:
+    index = await workers.run(open_index, path, limits)
+    for frame_number in range(1, index.metadata.number_of_frames + 1):
+        yield await workers.run(index.read, frame_number)
 
 
 def _index(descriptor: int, version: FileVersion, limits: Limits) -> FrameIndex:
@@ -219,15 +220,14 @@ def _drive(parser: Generator[None, None, R], stream: ByteStream, descriptor: int
 
 
 def _inflated_frame(descriptor: int, index: FrameIndex, frame_number: int) -> EncodedFrame:
+    return next(islice(_inflated_frames(descriptor, index), frame_number - 1, None))
+
+
+def _inflated_frames(descriptor: int, index: FrameIndex) -> Iterator[EncodedFrame]:
     splitter = FrameSplitter(limits=index.limits)
-    seen = 0
     for offset in range(0, index.version.size, _INFLATE_PIECE):
-        frames = splitter.feed(os.pread(descriptor, _INFLATE_PIECE, offset))
-        if frame_number <= seen + len(frames):
-            return frames[frame_number - seen - 1]
-        seen += len(frames)
-    splitter.close()
-    raise TruncatedError(f"the deflated data set ends before frame {frame_number}")
+        yield from splitter.feed(os.pread(descriptor, _INFLATE_PIECE, offset))
+    yield from splitter.close()  # a frame that did not come is a TruncatedError
 
 
 @contextmanager

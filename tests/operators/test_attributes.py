@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydicom import Dataset
+from pydicom.config import RAISE, settings
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
@@ -131,6 +132,20 @@ def test_nested_sequences_are_limited() -> None:
     )
     with pytest.raises(LimitError, match="sequence_depth"):
         WrittenAttributes({0x00283000: element}, Limits(sequence_depth=0)).items("ModalityLUTSequence")
+
+
+def test_lookup_tables_of_pydicom_are_packed() -> None:
+    found = Dataset()
+    found.add_new(0x00283006, "US", [1, 2, 65535])
+    assert DatasetAttributes(found).data("LUTData") == (b"\1\0\2\0\xff\xff", False)
+    found.add_new(0x00283006, "US", 7)
+    assert DatasetAttributes(found).data("LUTData") == (b"\7\0", False)
+
+
+def test_what_pydicom_refuses_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "_reading_validation_mode", RAISE)
+    attributes = DatasetAttributes(read_dataset(BytesIO(b"\x18\0\x50\0DS\4\0abc "), False, True))
+    assert number(attributes, "SliceThickness") is None
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR", "ignore:Value .* is not valid")

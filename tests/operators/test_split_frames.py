@@ -243,6 +243,12 @@ def test_an_empty_item_belongs_to_no_frame() -> None:
     assert data_of(split_part10(body)) == [F1, F2]
 
 
+@pytest.mark.parametrize("beyond", [0, -3])
+def test_an_offset_behind_an_empty_item(beyond: int) -> None:
+    body = with_items([table(0, len(F1) + 16 + beyond), item(F1), item(b""), item(F2)], frames=2)
+    assert data_of(split_part10(body)) == [F1, F2]
+
+
 def test_fragmented_rle_without_a_table_is_joined_by_its_headers() -> None:
     one, two = rle_like(b"abcdefgh"), rle_like(b"ijklmnop")
     body = with_items([table(), item(one[:66]), item(one[66:]), item(two)], frames=2, transfer_syntax_uid=RLE)
@@ -585,6 +591,34 @@ async def test_dispose_midway_closes_the_open_body_and_opens_no_other() -> None:
     await asyncio.sleep(0)
     assert (first.opened, first.closed, second.opened) == (1, 1, 0)
     assert signals == []
+
+
+async def test_a_tiny_bare_data_set_comes_at_the_end_of_any_iterator() -> None:
+    class Plain:
+        """An async iterator that is no generator: there is nothing to close."""
+
+        image_id = None
+        left = 1
+
+        def chunks(self) -> Plain:
+            return self
+
+        def __aiter__(self) -> Plain:
+            return self
+
+        async def __anext__(self) -> bytes:
+            self.left -= 1
+            if self.left < 0:
+                raise StopAsyncIteration
+            return bare
+
+    values = {0x10: b"\1\0", 0x11: b"\2\0", 0x100: b"\x08\0"}
+    bare = b"".join(struct.pack("<HHI", 0x28, element, 2) + value for element, value in values.items())
+    modality = struct.pack("<HHI", 0x08, 0x60, 2) + b"OT"
+    grey = struct.pack("<HHI", 0x28, 0x04, 12) + b"MONOCHROME2 "
+    bare = modality + grey + bare + struct.pack("<HHI", 0x7FE0, 0x10, 2) + b"px"
+    assert len(bare) < 132
+    assert await collect(rx.just(Plain())) == [b"px"]
 
 
 async def test_a_body_is_cold() -> None:
