@@ -1,0 +1,152 @@
+"""What the benchmarks share: studies made in code, interleaved rounds, tables of ratios.
+
+Whoever is compared runs in the same process, on the same data, in turns: a round is one run of each, the order rotating
+from round to round. A ratio is the median of the rounds' own ratios, so that a machine which slows down for a while
+slows both sides of it. Before the rounds everybody runs once, unmeasured, and must deliver the same pixels.
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import numpy as np
+from rich.table import Table
+
+from cornerstream.phantom import CT_SYNTAXES, Syntax, write_study
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from cornerstream.phantom import PhantomStudy
+
+    Pixels = NDArray[np.generic]
+    Look = Callable[[Pixels], object]
+    Samples = Mapping[str, Sequence[float]]
+
+OURS = "cornerstream"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One run of the benchmarks.
+
+    Attributes:
+        folder: For generated studies.
+        console: Where tables go.
+        quick: Tiny data and one round.
+    """
+
+    folder: Path
+    console: Console
+    quick: bool = False
+    _studies: dict[str, PhantomStudy] = field(default_factory=dict, repr=False)
+
+    @property
+    def rounds(self) -> int:
+        """Measured rounds; an odd number has a median that was measured."""
+        return 1 if self.quick else 5
+
+    def study(
+        self, slices: int = 120, size: int = 512, cine_frames: int = 60, syntaxes: Sequence[Syntax] = CT_SYNTAXES
+    ) -> PhantomStudy:
+        """A phantom study, made once a run; in quick runs at most 8 slices and 4 frames of 64 × 64."""
+        if self.quick:
+            slices, size, cine_frames = min(slices, 8), min(size, 64), min(cine_frames, 4)
+        uids = "-".join(syntax.transfer_syntax_uid.rpartition(".")[2] for syntax in syntaxes)
+        name = f"{slices}x{size}-{cine_frames}-{uids}"
+        if name not in self._studies:
+            self._studies[name] = write_study(
+                self.folder / name, slices=slices, size=size, cine_frames=cine_frames, syntaxes=syntaxes
+            )
+        return self._studies[name]
+
+    def table(self, title: str, samples: Samples, unit: str, digits: int = 0, note: str = "") -> None:
+        """Print the first contestant against each of the others."""
+        table = Table("", f"median {unit}", "least – most", "ours ÷ this", title=title, caption=note or None)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        ours = next(iter(samples.values()))
+        for name, figures in samples.items():
+            spread = f"{min(figures):.{digits}f} – {max(figures):.{digits}f}"
+            ratio = "" if figures is ours else f"{ratio_of(ours, figures):.2f}"
+            table.add_row(name, f"{median(figures):.{digits}f}", spread, ratio)
+        self.console.print(table)
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """Somebody who loads a series.
+
+    Attributes:
+        run: Loads everything, and hands each image's pixels on.
+        ordered: Hands them on in the order of the series.
+        delivers: Delivers pixels at all; a floor of bytes only does not.
+    """
+
+    run: Callable[[Look], object]
+    ordered: bool = True
+    delivers: bool = True
+
+
+def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Median of the rounds' ratios; below 1 is less time than theirs."""
+    return median(one / other if other else float("inf") for one, other in zip(ours, theirs, strict=True))
+
+
+def interleave(actions: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Run actions in turns, the order rotating; each returns its figure."""
+    samples: dict[str, list[float]] = {name: [] for name in actions}
+    names = list(actions)
+    for number in range(rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            gc.collect()
+            samples[name].append(actions[name]())
+    return samples
+
+
+def race(contestants: Mapping[str, Contestant], rounds: int, images: int) -> dict[str, list[float]]:
+    """Let contestants load the same series; returns milliseconds an image.
+
+    Raises:
+        AssertionError: One delivered other pixels than the first, or another number of images.
+    """
+    check_pixels(contestants, images)
+    return interleave({name: _timed(one, images) for name, one in contestants.items()}, rounds)
+
+
+def check_pixels(contestants: Mapping[str, Contestant], images: int) -> None:
+    """Run everybody once and compare shape, dtype and every pixel."""
+    expected: list[tuple[object, ...]] = []
+    for name, contestant in contestants.items():
+        found: list[tuple[object, ...]] = []
+        contestant.run(lambda pixels, found=found: found.append(fingerprint(pixels)))  # type: ignore[misc]  # bound now
+        if not contestant.delivers:
+            continue
+        expected = expected or found
+        assert len(found) == images, f"{name} delivered {len(found)} of {images} images"
+        same = found == expected if contestant.ordered else sorted(map(repr, found)) == sorted(map(repr, expected))
+        assert same, f"{name} delivered other pixels than {next(iter(contestants))}"
+
+
+def fingerprint(pixels: Pixels) -> tuple[object, ...]:
+    """Shape, dtype and a checksum of every pixel."""
+    return pixels.shape, pixels.dtype.str, crc32(np.ascontiguousarray(pixels).data)
+
+
+def _timed(contestant: Contestant, images: int) -> Callable[[], float]:
+    def run() -> float:
+        start = perf_counter()
+        contestant.run(np.max)  # the least that a reader does: every pixel is looked at once
+        return (perf_counter() - start) * 1000 / images
+
+    return run
