@@ -94,6 +94,7 @@ def read_dataset(
     Raises:
         SplitError: An attribute that every image has is missing or absurd; the message names its keyword.
         LimitError: Rows × Columns or Number of Frames is over its limit.
+        DecodeError: A palette or lookup table contradicts its descriptor.
     """
     if transfer_syntax_uid is None:
         transfer_syntax_uid = str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", ""))
@@ -118,6 +119,7 @@ def read_json(
     Raises:
         SplitError: An attribute that every image has is missing or absurd; the message names its keyword.
         LimitError: Sequences are nested too deep, or Rows × Columns or Number of Frames is over its limit.
+        DecodeError: A palette or lookup table contradicts its descriptor.
     """
     check_depth(instance, limits)
     attributes = JsonAttributes(instance)

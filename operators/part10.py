@@ -74,6 +74,7 @@ def parse_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part10Header:
         SplitError: It is not DICOM, has no pixel data, or does not describe an image.
         TruncatedError: The header ends too early.
         LimitError: The header, a sequence's depth or what it describes is over a limit.
+        DecodeError: A palette or lookup table contradicts its descriptor.
     """
     return finish(read_header(ByteStream(data, ended=True), limits))
 
