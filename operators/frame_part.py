@@ -81,4 +81,3 @@ def _only(parts: Sequence[Part]) -> Part:
     if len(parts) != 1:
         raise SplitError(f"the answer has {len(parts)} parts where one frame was asked for")
     return parts[0]
-

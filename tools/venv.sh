@@ -56,7 +56,9 @@ if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1 || ! is_new_enough "$
     python=$(find_python)
     say "$folder: making a virtual environment with $("$python" --version) ($python)"
     make_environment
+    # The pip that comes with an older Python builds some packages by ways that are going away.
+    "$folder/bin/python" -m pip --disable-pip-version-check install --quiet --upgrade pip || say "going on with an old pip"
 fi
 say "$folder: installing $* and what it needs (the first time takes a minute or two)"
-"$folder/bin/python" -m pip --disable-pip-version-check install --quiet --progress-bar off "$@" ||
+"$folder/bin/python" -m pip --disable-pip-version-check install -qq --progress-bar off "$@" ||
     fail "pip could not install $*; its message is above"
