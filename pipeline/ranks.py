@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,25 +65,45 @@ class RankCell:
 
 
 class BestRank(RankCell):
-    """The best of several cells: a load wanted twice goes as early as its keenest subscriber wants."""
+    """The best of several cells: a load wanted twice goes as early as its keenest subscriber wants.
 
-    __slots__ = ("_cells",)
+    A cell may be counted in more than once. Joining, leaving and changing cost a push on a heap; outdated entries are
+    skipped when they come up.
+    """
+
+    __slots__ = ("_cells", "_heap", "_pushes", "_sequence")
 
     def __init__(self) -> None:
         super().__init__()
-        self._cells: list[RankCell] = []
+        self._cells: Counter[RankCell] = Counter()
+        self._pushes: dict[RankCell, Callable[[], None]] = {}
+        self._heap: list[tuple[Rank, int, RankCell]] = []
+        self._sequence = count()
 
     def join(self, cell: RankCell) -> None:
         """Count a cell in."""
-        self._cells.append(cell)
-        cell.watch(self._update)
-        self._update()
+        self._cells[cell] += 1
+        if cell not in self._pushes:
+            push = self._pushes[cell] = partial(self._push, cell)
+            cell.watch(push)
+            push()
 
     def leave(self, cell: RankCell) -> None:
         """Count a cell out."""
-        self._cells.remove(cell)
-        cell.unwatch(self._update)
-        self._update()
+        self._cells[cell] -= 1
+        if not self._cells[cell]:
+            del self._cells[cell]
+            cell.unwatch(self._pushes.pop(cell))
+            self._settle()
 
-    def _update(self) -> None:
-        self.change(min((cell.value for cell in self._cells), default=LAST))
+    def _push(self, cell: RankCell) -> None:
+        heappush(self._heap, (cell.value, next(self._sequence), cell))
+        self._settle()
+
+    def _settle(self) -> None:
+        while self._heap and not self._is_current(*self._heap[0]):
+            heappop(self._heap)
+        self.change(self._heap[0][0] if self._heap else LAST)
+
+    def _is_current(self, rank: Rank, _: int, cell: RankCell) -> bool:
+        return cell in self._cells and cell.value == rank

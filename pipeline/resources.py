@@ -5,16 +5,15 @@ Each entry is a run: the subscription of one source, and those who wait for some
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import reactivex as rx
 from reactivex import Observable
-from reactivex.disposable import Disposable, SingleAssignmentDisposable
+from reactivex.disposable import Disposable
 
 from cornerstream.cache import ByteCache
 from cornerstream.images.errors import ImageIdError, ImageLoadError
-from cornerstream.ranks import BestRank
+from cornerstream.waiting import Run, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -60,7 +59,7 @@ class SharedResources:
 
     def clear(self) -> None:
         """Cancel every run and forget every value."""
-        runs: list[_Run] = [*self.values.values(), *self.files.values()]
+        runs: list[Run] = [*self.values.values(), *self.files.values()]
         self.values.clear()
         self.files.clear()
         for run in runs:
@@ -68,66 +67,7 @@ class SharedResources:
         self.kept.clear()
 
 
-class Waiter(Generic[T]):
-    """One load that waits for a shared resource."""
-
-    __slots__ = ("number", "observer", "on_progress", "rank")
-
-    def __init__(
-        self, observer: ObserverBase[T], rank: RankCell, on_progress: Callable[[Progress], None], number: int = 1
-    ) -> None:
-        self.observer = observer
-        self.rank = rank
-        self.on_progress = on_progress
-        self.number = number
-
-    def succeed(self, value: T) -> None:
-        """Hand the value over."""
-        self.observer.on_next(value)
-        self.observer.on_completed()
-
-    def fail(self, error: Exception) -> None:
-        """Give each waiter an error of its own: it will name that waiter's image."""
-        own = error
-        if isinstance(error, ImageLoadError):
-            own = copy(error)
-            own.image_id = None
-            own.__cause__ = error
-        self.observer.on_error(own)
-
-
-class _Run:
-    """One subscription of a shared source and those who wait for it."""
-
-    def __init__(self) -> None:
-        self.rank = BestRank()
-        self.upstream = SingleAssignmentDisposable()
-        self.waiters: list[Waiter[Any]] = []
-
-    def add(self, waiter: Waiter[Any]) -> None:
-        self.waiters.append(waiter)
-        self.rank.join(waiter.rank)
-
-    def remove(self, waiter: Waiter[Any]) -> None:
-        self.waiters.remove(waiter)
-        self.rank.leave(waiter.rank)
-
-    def take_all(self) -> list[Waiter[Any]]:
-        waiters = list(self.waiters)
-        for waiter in waiters:
-            self.remove(waiter)
-        return waiters
-
-    def progress(self, progress: Progress) -> None:
-        for waiter in tuple(self.waiters):
-            waiter.on_progress(progress)
-
-    def fail(self, error: Exception) -> None:
-        for waiter in self.take_all():
-            waiter.fail(error)
-
-
-class ValueRun(_Run, Generic[T]):
+class ValueRun(Run, Generic[T]):
     """The fetch of one value."""
 
     def __init__(self, shared: SharedResources, key: Hashable, nbytes: Callable[[T], int]) -> None:
@@ -169,7 +109,7 @@ class ValueRun(_Run, Generic[T]):
             del self._shared.values[self._key]
 
 
-class FileRun(_Run):
+class FileRun(Run):
     """The fetch of one file with its frames.
 
     Frames are held while the file may still be kept; when it outgrows the budget, those that nobody waits for are let go

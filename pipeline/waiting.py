@@ -1,0 +1,85 @@
+"""Those who wait for a shared resource, and the run of its source that they wait for."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from reactivex.disposable import SingleAssignmentDisposable
+
+from cornerstream.images.errors import ImageLoadError
+from cornerstream.ranks import BestRank
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reactivex.abc import ObserverBase
+
+    from cornerstream.images.load_object import Progress
+    from cornerstream.ranks import RankCell
+
+T = TypeVar("T")
+
+
+class Waiter(Generic[T]):
+    """One load that waits for a shared resource."""
+
+    __slots__ = ("number", "observer", "on_progress", "rank")
+
+    def __init__(
+        self, observer: ObserverBase[T], rank: RankCell, on_progress: Callable[[Progress], None], number: int = 1
+    ) -> None:
+        self.observer = observer
+        self.rank = rank
+        self.on_progress = on_progress
+        self.number = number
+
+    def succeed(self, value: T) -> None:
+        """Hand the value over."""
+        self.observer.on_next(value)
+        self.observer.on_completed()
+
+    def fail(self, error: Exception) -> None:
+        """Give each waiter an error of its own: it will name that waiter's image."""
+        own = error
+        if isinstance(error, ImageLoadError):
+            own = copy(error)
+            own.image_id = None
+            own.__cause__ = error
+        self.observer.on_error(own)
+
+
+class Run:
+    """One subscription of a shared source and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.rank = BestRank()
+        self.upstream = SingleAssignmentDisposable()
+        self.waiters: list[Waiter[Any]] = []
+
+    def add(self, waiter: Waiter[Any]) -> None:
+        """Let one more wait."""
+        self.waiters.append(waiter)
+        self.rank.join(waiter.rank)
+
+    def remove(self, waiter: Waiter[Any]) -> None:
+        """Let one wait no longer."""
+        self.waiters.remove(waiter)
+        self.rank.leave(waiter.rank)
+
+    def take_all(self) -> list[Waiter[Any]]:
+        """Let nobody wait any longer; those who did."""
+        waiters = list(self.waiters)
+        for waiter in waiters:
+            self.remove(waiter)
+        return waiters
+
+    def progress(self, progress: Progress) -> None:
+        """Tell everybody of bytes."""
+        for waiter in tuple(self.waiters):
+            waiter.on_progress(progress)
+
+    def fail(self, error: Exception) -> None:
+        """Let everybody hear of an error."""
+        for waiter in self.take_all():
+            waiter.fail(error)
