@@ -28,18 +28,32 @@ find_python() {
 has_ensurepip() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
 
 install_venv_package() {
-    package="python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-        fail "$python cannot make virtual environments; install $package (apt-get install $package), uv or virtualenv"
-    fi
     say "$python has no ensurepip: installing $package"
     apt-get update -qq >/dev/null 2>&1 || say "apt-get update failed; going on with the package lists that are there"
     output=$(DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$package" 2>&1) ||
         fail "apt-get could not install $package: $output"
-    has_ensurepip || fail "$python has no ensurepip, although $package is installed; choose another one: make PYTHON=..."
+}
+
+# Without root: the pip of Debian's package, unpacked and not installed.
+make_with_borrowed_pip() {
+    say "$python has no ensurepip: taking pip out of the package python3-pip-whl"
+    unpacked=$(mktemp -d)
+    if (cd "$unpacked" && apt-get download -qq python3-pip-whl && dpkg-deb --extract ./*.deb .) >/dev/null 2>&1; then
+        wheel=$(echo "$unpacked"/usr/share/python-wheels/pip-*.whl)
+        "$python" -m venv --clear --without-pip "$folder"
+        PYTHONPATH=$wheel "$folder/bin/python" -m pip install --quiet --no-index "$wheel"
+    fi
+    rm -rf "$unpacked"
+    [ -x "$folder/bin/pip" ] ||
+        fail "$python cannot make virtual environments; install $package (apt-get install $package), uv or virtualenv"
 }
 
 make_environment() {
+    package="python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+    if ! has_ensurepip && [ "$(id -u)" = 0 ] && ! command -v uv >/dev/null &&
+        ! command -v virtualenv >/dev/null && command -v apt-get >/dev/null; then
+        install_venv_package
+    fi
     if has_ensurepip; then
         "$python" -m venv --clear "$folder"
     elif command -v uv >/dev/null; then
@@ -47,8 +61,7 @@ make_environment() {
     elif command -v virtualenv >/dev/null; then
         virtualenv --quiet --clear --python "$python" "$folder"
     else
-        install_venv_package
-        "$python" -m venv --clear "$folder"
+        make_with_borrowed_pip
     fi
 }
 
