@@ -9,8 +9,8 @@ from cornerstream.cli.codecs import codecs
 from cornerstream.cli.demo import demo
 from cornerstream.cli.load import load
 from cornerstream.cli.loaders import loaders
-from cornerstream.cli.serve import serve
 from cornerstream.cli.series import series
+from cornerstream.cli.serve import serve
 from cornerstream.cli.stream import stream
 
 app = typer.Typer(
@@ -31,7 +31,9 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it
 @app.callback()
 def _options(
     *,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it and exit.")
+    ] = False,
 ) -> None:
     """Options of the program itself."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LATENCY_SECONDS = 0.02
 _BYTES_PER_SECOND = 40e6
-_CACHED_SERIES = 1.3  # what the cache holds: a series is prefetched whole, and pushed out by those that follow
+_CACHED_SERIES = 1.1  # what the cache holds of decoded images: one series whole, which those that follow push out
 
 
 def demo(
@@ -60,9 +60,7 @@ def _demo(folder: Path, slices: int, seconds: float, report: "Report") -> None:
     with ExitStack() as stack:
         report.stage = "starting the server"
         with _interrupts_later():
-            server = server_process(
-                study.folder, latency_seconds=_LATENCY_SECONDS, bytes_per_second=_BYTES_PER_SECOND
-            )
+            server = server_process(study.folder, latency_seconds=_LATENCY_SECONDS, bytes_per_second=_BYTES_PER_SECOND)
             address = stack.enter_context(server)
         say(f"2  Serving it in another process: {address.dicomweb}, {_LATENCY_SECONDS * 1000:.0f} ms away, 40 MB/s")
         run(_acts(address.dicomweb, study, seconds, report, gallery), report.told)
@@ -88,7 +86,7 @@ async def _acts(root: str, study: "PhantomStudy", seconds: float, report: "Repor
     longest = max(one.frames for one in study.series[:-1]) * 2 * 512 * 512
     async with Session(cache_bytes=int(_CACHED_SERIES * longest * 4 / 3)) as session:
         try:
-            await _stream_and_scroll(session, root, study.study_instance_uid, seconds, report, gallery)
+            await _stream_and_scroll(session, root, study, seconds, report, gallery)
         except asyncio.CancelledError:
             report.interrupted = session.stats().running
             raise
@@ -96,28 +94,31 @@ async def _acts(root: str, study: "PhantomStudy", seconds: float, report: "Repor
     return 0
 
 
-async def _stream_and_scroll(  # noqa: PLR0913, PLR0917 - the acts in a row
-    session: "Session", root: str, study_uid: str, seconds: float, report: "Report", gallery: "Gallery"
+async def _stream_and_scroll(
+    session: "Session", root: str, study: "PhantomStudy", seconds: float, report: "Report", gallery: "Gallery"
 ) -> None:
     from cornerstream.cli.demo_acts import prefetch_halfway, scroll_storm, stream_series  # noqa: PLC0415 - as above
     from cornerstream.cli.series import show_series  # noqa: PLC0415
+    from cornerstream.images.errors import ImageLoadError  # noqa: PLC0415
 
     report.stage = "listing the series"
-    found: list[Series] = await session.study(root, study_uid)
+    found: list[Series] = await session.study(root, study.study_instance_uid)
     show_series(found)
+    if len(found) != len(study.series):
+        raise ImageLoadError(f"the server lists {len(found)} of {len(study.series)} series")
     report.stage = "streaming"
     say("3  Streaming every series, in order")
-    order = [*found[-1:], *found[:-1]]  # the cine first, so that its frames leave the cache first
+    order = [found[place] for place in (0, 3, 2, 1)]  # what scroll and prefetch will want has left the cache by then
     for series in order:
         report.streamed.append(await stream_series(session, series, gallery, found.index(series)))
     by_series = {one.series.series_instance_uid: one for one in report.streamed}
-    first, second = (by_series[one.series_instance_uid] for one in found[:2])
+    first, third = (by_series[found[place].series_instance_uid] for place in (0, 2))
     report.stage = "scrolling"
     say(f"4  Scroll storm over {first.series.series_description!r}: 30 moves a second for {seconds:g} s")
     report.acts.append(await scroll_storm(session, first, seconds))
     report.stage = "prefetching"
-    say(f"5  Prefetch of {second.series.series_description!r}, cancelled when half of it is there")
-    report.acts.append(await prefetch_halfway(session, second))
+    say(f"5  Prefetch of {third.series.series_description!r}, cancelled when half of it is there")
+    report.acts.append(await prefetch_halfway(session, third))
     report.stage = "closing the session"
 
 

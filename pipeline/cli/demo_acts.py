@@ -129,11 +129,16 @@ async def prefetch_halfway(session: Session, streamed: Streamed) -> Act:
             await asyncio.sleep(0.005)
         prefetch.dispose()
         begun = perf_counter()
-        while session.stats().open_requests:  # until the sockets of what was cancelled are closed
+        while _is_busy(session.stats()):  # noqa: ASYNC110 - the figures are read, nothing rings when they change
             await asyncio.sleep(0.0005)
         settled = perf_counter() - begun
     complete = not prefetch.failures and prefetch.total == len(series)
     return _act("prefetch", session.stats(), before, streamed, prefetch.total, 0, settled, complete)
+
+
+def _is_busy(stats: SessionStats) -> bool:
+    """Responses are open, or decoders at work: those that run when they are cancelled come to their end."""
+    return bool(stats.running or stats.open_requests or stats.busy_workers or stats.queued_work)
 
 
 def _act(  # noqa: PLR0913, PLR0917 - the figures of one act

@@ -66,7 +66,11 @@ class Report:
         yield "time to first image", f"{self.streamed[0].first_image * 1000:.0f} ms", "of the first series"
         for act in self.acts:
             yield from _act_figures(act)
-        yield "bytes not fetched", megabytes(sum(act.spared for act in self.acts)), "measured: promised, cut by cancelling"
+        yield (
+            "bytes not fetched",
+            megabytes(sum(act.spared for act in self.acts)),
+            "measured: promised, cut by cancelling",
+        )
         yield "", megabytes(sum(act.unsent for act in self.acts)), "estimated: of loads cancelled before their answer"
         if self.left is not None:
             yield from _leftovers(self.left)
@@ -93,12 +97,20 @@ def _act_figures(act: Act) -> Iterator[tuple[str, str, str]]:
         yield f"{act.name}: last image", f"{act.settled * 1000:.0f} ms", "from the last move to its image"
     else:
         yield f"{act.name}: asked for", str(act.wishes), f"{act.images} loaded when it was cancelled"
-        yield f"{act.name}: stopped", f"{act.settled * 1000:.0f} ms", "from cancelling to the last socket closed"
+        yield (
+            f"{act.name}: stopped",
+            f"{act.settled * 1000:.1f} ms",
+            "from cancelling to no socket open, no decoder at work",
+        )
     yield f"{act.name}: loads cancelled", str(act.cancelled), ""
 
 
 def _leftovers(left: Census) -> Iterator[tuple[str, str, str]]:
-    yield "sockets left", "unknown" if left.sockets is None else str(left.sockets), "after the session, counted by the system"
+    yield (
+        "sockets left",
+        "unknown" if left.sockets is None else str(left.sockets),
+        "after the session, counted by the system",
+    )
     yield "tasks left", str(left.tasks), ""
     yield "threads left", str(left.threads), ""
 

@@ -24,7 +24,6 @@ _PILLOW_MODES: dict[tuple[str, int], str] = {
     ("uint16", 2): "I;16",
     ("int16", 2): "I;16",  # Pillow has no signed mode of 16 bits; the tag says how the bits are to be read
     ("int32", 2): "I",
-    ("uint32", 2): "I",
     ("float32", 2): "F",
 }
 

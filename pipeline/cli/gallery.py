@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image import Image
 
 SOFT_TISSUE = (40.0, 400.0)
-LUNG = (-600.0, 1500.0)
-BONE = (350.0, 1000.0)  # of a projection, where nothing is darker than what lies before it
+LUNG = (-500.0, 1200.0)
 LEVELS = (0.80, 0.62, 0.44, 0.14)  # places of the axial slices, of the series' length from the feet
 VIEWS = (0.0, 0.12, 0.25, 0.38)  # places of the cine's frames, of its length
 
@@ -29,7 +28,7 @@ class Gallery:
         cine: Colour frames by place.
         coronal: Rows of the frontal plane through the middle, in Hounsfield units, by height in millimetres.
         sagittal: Likewise from the side.
-        projection: Highest values from front to back, by height.
+        projection: Mean values from front to back, by height.
         aspect: Millimetres between slices over millimetres between pixels.
     """
 
@@ -68,7 +67,7 @@ class Gallery:
         middle = image.rows // 2
         self.coronal[height] = _hounsfield(image, image.pixels[middle])
         self.sagittal[height] = _hounsfield(image, image.pixels[:, image.columns // 2])
-        self.projection[height] = _hounsfield(image, image.pixels.max(axis=0))
+        self.projection[height] = _hounsfield(image, image.pixels.mean(axis=0))
         if image.slice_thickness and image.pixel_spacing:
             self.aspect = image.slice_thickness / image.pixel_spacing[1]
 
@@ -76,9 +75,23 @@ class Gallery:
 def plane(rows: dict[float, NDArray[np.float32]], window: tuple[float, float]) -> NDArray[np.uint8]:
     """Rows put together, the head above, as uint8 in a window of center and width (PS3.3 C.11.2.1.2.1)."""
     center, width = window
-    values = np.stack([rows[height] for height in sorted(rows, reverse=True)])
-    shown = ((values - (center - 0.5)) / (width - 1) + 0.5) * 255
-    return np.clip(np.rint(shown), 0, 255).astype(np.uint8)
+    return _shown(((_stacked(rows) - (center - 0.5)) / (width - 1) + 0.5) * 255)
+
+
+def radiograph(rows: dict[float, NDArray[np.float32]]) -> NDArray[np.uint8]:
+    """Mean values put together as a radiograph shows them: from the most transparent to all but the densest."""
+    values = _stacked(rows)
+    darkest, brightest = np.percentile(values, (20, 99.7))
+    return _shown((values - darkest) / max(1.0, brightest - darkest) * 255)
+
+
+def _stacked(rows: dict[float, NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.stack([rows[height] for height in sorted(rows, reverse=True)])
+
+
+def _shown(values: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    shown: NDArray[np.uint8] = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return shown
 
 
 def _hounsfield(image: Image, values: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cornerstream.cli.gallery import BONE, LUNG, SOFT_TISSUE, Gallery, plane
+from cornerstream.cli.gallery import LUNG, SOFT_TISSUE, Gallery, plane, radiograph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,13 +78,15 @@ def _rows(gallery: Gallery) -> list[_Row]:
             _tile(plane(gallery.coronal, SOFT_TISSUE), gallery.aspect),
             _tile(plane(gallery.coronal, LUNG), gallery.aspect),
             _tile(plane(gallery.sagittal, SOFT_TISSUE), gallery.aspect),
-            _tile(plane(gallery.projection, BONE), gallery.aspect),
+            _tile(radiograph(gallery.projection), gallery.aspect),
         ]
     return [
         _Row("Axial, soft tissue", "level 40, window 400 HU · explicit little endian", _in_order(gallery.soft_tissue)),
-        _Row("Axial, lung", "level −600, window 1500 HU · JPEG 2000 lossless", _in_order(gallery.lung)),
+        _Row("Axial, lung", "level -500, window 1200 HU · JPEG 2000 lossless", _in_order(gallery.lung)),
         _Row(
-            "Coronal, sagittal, projection", "put together from every slice of a stream, in order · HTJ2K lossless", cuts
+            "Coronal, sagittal, radiograph",
+            "put together from every slice of a stream, in order · HTJ2K lossless",
+            cuts,
         ),
         _Row("Colour cine", "multi-frame, JPEG baseline, YBR_FULL_422", _in_order(gallery.cine, reverse=False)),
     ]

@@ -77,6 +77,6 @@ def parse_source(text: str) -> Folder | Web:
             raise typer.BadParameter(f"there is no folder {text!r}; a URL starts with http:// or https://")
         return Folder(path)
     parts = _WEB.fullmatch(text)
-    if parts is None:
+    if parts is None or "/studies/" in parts["root"]:
         raise typer.BadParameter("a DICOMweb URL reads https://server/root[/studies/UID[/series/UID]], without a query")
     return Web(parts["root"].rstrip("/"), unquote(parts["study"] or ""), unquote(parts["series"] or ""))
