@@ -97,7 +97,8 @@ async def _acts(root: str, study: "PhantomStudy", seconds: float, report: "Repor
 async def _stream_and_scroll(
     session: "Session", root: str, study: "PhantomStudy", seconds: float, report: "Report", gallery: "Gallery"
 ) -> None:
-    from cornerstream.cli.demo_acts import prefetch_halfway, scroll_storm, stream_series  # noqa: PLC0415 - as above
+    from cornerstream.cli.demo_acts import prefetch_halfway, stream_series  # noqa: PLC0415 - as above
+    from cornerstream.cli.demo_scroll import scroll_storm  # noqa: PLC0415
     from cornerstream.cli.series import show_series  # noqa: PLC0415
     from cornerstream.images.errors import ImageLoadError  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cornerstream.cli.census import Census
-    from cornerstream.cli.demo_acts import Act, Streamed
+    from cornerstream.cli.demo_figures import Act, Streamed
     from cornerstream.phantom import PhantomSeries, PhantomStudy
 
 
@@ -67,11 +67,15 @@ class Report:
         for act in self.acts:
             yield from _act_figures(act)
         yield (
-            "bytes not fetched",
-            megabytes(sum(act.spared for act in self.acts)),
-            "measured: promised, cut by cancelling",
+            "bytes not fetched, measured",
+            megabytes(sum(act.loads.spared for act in self.acts)),
+            "promised by servers, cut off by cancelling",
         )
-        yield "", megabytes(sum(act.unsent for act in self.acts)), "estimated: of loads cancelled before their answer"
+        yield (
+            "bytes not fetched, estimated",
+            megabytes(sum(act.loads.unsent for act in self.acts)),
+            "of loads cancelled before their answer",
+        )
         if self.left is not None:
             yield from _leftovers(self.left)
 
@@ -84,7 +88,7 @@ class Report:
             if (problem := _problem(series, by_uid.get(series.series_instance_uid)))
         ]
         found += [f"{act.name}: did not end as it should" for act in self.acts if not act.complete]
-        if not sum(act.cancelled for act in self.acts):
+        if not sum(act.loads.cancelled for act in self.acts):
             found.append("nothing was cancelled")
         if self.left is None or not self.left.is_nothing:
             found.append(f"something is left: {self.left}")
@@ -93,16 +97,16 @@ class Report:
 
 def _act_figures(act: Act) -> Iterator[tuple[str, str, str]]:
     if act.shown:
-        yield f"{act.name}: moves", str(act.wishes), f"{act.shown} shown while still wanted, {act.images} loaded"
+        yield f"{act.name}: moves", str(act.wishes), f"{act.shown} shown while still wanted, {act.loads.images} loaded"
         yield f"{act.name}: last image", f"{act.settled * 1000:.0f} ms", "from the last move to its image"
     else:
-        yield f"{act.name}: asked for", str(act.wishes), f"{act.images} loaded when it was cancelled"
+        yield f"{act.name}: asked for", str(act.wishes), f"{act.loads.images} loaded when it was cancelled"
         yield (
             f"{act.name}: stopped",
             f"{act.settled * 1000:.1f} ms",
             "from cancelling to no socket open, no decoder at work",
         )
-    yield f"{act.name}: loads cancelled", str(act.cancelled), ""
+    yield f"{act.name}: loads cancelled", str(act.loads.cancelled), ""
 
 
 def _leftovers(left: Census) -> Iterator[tuple[str, str, str]]:

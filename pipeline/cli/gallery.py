@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 SOFT_TISSUE = (40.0, 400.0)
 LUNG = (-500.0, 1200.0)
-LEVELS = (0.80, 0.62, 0.44, 0.14)  # places of the axial slices, of the series' length from the feet
+SOFT_TISSUE_LEVELS = (0.80, 0.62, 0.44, 0.14)  # places of the axial slices, of the series' length from the feet
+LUNG_LEVELS = (0.88, 0.72, 0.56, 0.38)
 VIEWS = (0.0, 0.12, 0.25, 0.38)  # places of the cine's frames, of its length
 
 
@@ -52,12 +53,11 @@ class Gallery:
         if image.pixels.ndim == 3:
             self.cine.update((place, image.to_display()) for place in VIEWS if index == int(place * count))
             return
-        for place in (place for place in LEVELS if index == int(place * count)):
-            if series == 0:
-                self.soft_tissue[place] = image.to_display(SOFT_TISSUE)
-            elif series == 1:
-                self.lung[place] = image.to_display(LUNG)
-        if series == 2:
+        if series == 0:
+            self.soft_tissue.update(_at(SOFT_TISSUE_LEVELS, SOFT_TISSUE, image, index, count))
+        elif series == 1:
+            self.lung.update(_at(LUNG_LEVELS, LUNG, image, index, count))
+        elif series == 2:
             self._cut(image)
 
     def _cut(self, image: Image) -> None:
@@ -70,6 +70,13 @@ class Gallery:
         self.projection[height] = _hounsfield(image, image.pixels.mean(axis=0))
         if image.slice_thickness and image.pixel_spacing:
             self.aspect = image.slice_thickness / image.pixel_spacing[1]
+
+
+def _at(
+    levels: tuple[float, ...], window: tuple[float, float], image: Image, index: int, count: int
+) -> dict[float, NDArray[np.uint8]]:
+    """The image by its place, if it lies at one of the levels."""
+    return {level: image.to_display(window) for level in levels if index == int(level * count)}
 
 
 def plane(rows: dict[float, NDArray[np.float32]], window: tuple[float, float]) -> NDArray[np.uint8]:

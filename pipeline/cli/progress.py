@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from cornerstream.session import Session
 
+_NAME_WIDTH = 34  # bars that follow one another begin at one place
+
 
 class _Counted(Protocol):
     """What counts the bytes of pixels."""
@@ -62,7 +64,7 @@ def image_progress(name: str, total: int, session: Session, tally: _Counted) -> 
     """
     console = progress_console()
     with Progress(
-        TextColumn("{task.description}", markup=False),
+        TextColumn(f"{{task.description:<{_NAME_WIDTH}}}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         BytesColumn(session, tally),

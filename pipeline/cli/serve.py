@@ -10,8 +10,6 @@ from cornerstream.cli.console import FAILED, complain, counted, say
 if TYPE_CHECKING:
     from aiohttp.web import Application
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
 
 def serve(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Its DICOM files are served.")],
@@ -21,9 +19,18 @@ def serve(
     """Serve a folder over DICOMweb and WADO-URI until Ctrl-C."""
     from cornerstream.cli.interrupt import run  # noqa: PLC0415 - for `--help` to be quick
 
-    if host not in _LOOPBACK:
+    if not _is_loopback(host):
         complain(f"warning: everybody who can reach {host} can read this folder; there is no password")
     run(_serve(folder, host, port), lambda: "the server has stopped")
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address  # noqa: PLC0415 - for `--help` to be quick
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
 
 
 async def _serve(folder: Path, host: str, port: int) -> int:

@@ -80,7 +80,7 @@ async def test_serve_until_ctrl_c(small_study: PhantomStudy) -> None:
         await asyncio.to_thread(urlopen, f"{root}/studies")
 
 
-async def test_serve_warns_of_the_network_and_of_a_port_that_is_taken(small_study: PhantomStudy) -> None:
+async def test_serve_names_a_port_that_is_taken(small_study: PhantomStudy) -> None:
     async with running_app(create_app(small_study.folder)) as address:
         port = address.origin.rpartition(":")[2]
         async with program("serve", small_study.folder, "--port", port) as process:

@@ -123,3 +123,15 @@ def test_wrong_usage(typed: Typed, arguments: list[str], tmp_path: Path, monkeyp
     assert result.exit_code == 2
     assert result.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("host", "warned"), [("192.0.2.1", True), ("nowhere.invalid", True), ("127.9.9.9", False)])
+def test_serve_warns_of_the_network(typed: Typed, monkeypatch: pytest.MonkeyPatch, host: str, *, warned: bool) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(99, "Cannot assign requested address")
+
+    monkeypatch.setattr("cornerstream.server.running_app", refuse)
+    result = typed("serve", ".", "--host", host)
+    assert result.exit_code == 1
+    assert ("warning: everybody who can reach" in result.stderr) is warned
+    assert f"cannot listen on {host}, port 8042: Cannot assign requested address" in result.stderr
