@@ -22,7 +22,6 @@ help:  ## show this list
 
 demo: $(RUN)  ## stream a CT study from a server on loopback, scroll through it, cancel, and say what happened
 	@$(BIN)/cornerstream demo $(ARGS)
-	echo "demo: ok"
 
 test: $(DEV)  ## run the tests
 	@echo "test: pytest"

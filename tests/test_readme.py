@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cornerstream.cli.app import app
 from cornerstream.loaders import BUILT_IN
 from cornerstream.operators.decoder_table import transfer_syntaxes
 from cornerstream.server import server_process
@@ -51,10 +52,12 @@ def test_first_example_streams_a_whole_series(origin: str, folder: Path, small_s
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=50, check=True
     )
-    first, *streamed, shown = run.stdout.splitlines()
+    first, *streamed, second, last = run.stdout.splitlines()
     assert first.startswith("<Image wadors:")
     assert len(streamed) == small_study.series[0].frames
-    assert shown.startswith("<Image wadors:")
+    assert second != last
+    assert second.startswith("<Image wadors:")
+    assert last.startswith("<Image wadors:")
 
 
 def test_first_example_has_about_fifteen_lines() -> None:
@@ -96,3 +99,8 @@ def test_make_targets_it_names_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert {"demo", "test"} <= named
     assert named <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+
+
+def test_commands_it_names_are_all_there_are() -> None:
+    named = re.findall(r"^\| `cornerstream ([a-z]+)", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert named == [command.callback.__name__ for command in app.registered_commands if command.callback]
