@@ -9,7 +9,7 @@ import reactivex as rx
 from cornerstream.images.errors import ImageIdError
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.decompress import decompress
-from cornerstream.operators.fetch import fetch, read_body
+from cornerstream.operators.fetch import fetch
 from cornerstream.operators.frame_part import join_metadata
 from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.read_metadata import read_metadata
@@ -55,10 +55,7 @@ def metadata_of(image_id: ImageId, context: LoadContext) -> Observable[InstanceM
 
     def fetch_it(shared: LoadContext) -> Observable[InstanceMetadata]:
         return rx.just(HttpRequest(url, METADATA, image_id)).pipe(
-            fetch(shared.http),
-            read_body(shared.limits.metadata_bytes),
-            retry_with_backoff(),
-            read_metadata(shared.workers, shared.limits),
+            fetch(shared.http), read_metadata(shared.http, shared.workers, shared.limits), retry_with_backoff()
         )
 
     return context.resources.once(("metadata", url), fetch_it, lambda metadata: metadata.nbytes)

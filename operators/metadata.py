@@ -125,10 +125,21 @@ def read_json(
     attributes = JsonAttributes(instance)
     if transfer_syntax_uid is None:
         transfer_syntax_uid = text(attributes, "AvailableTransferSyntaxUID")
-    keyword = next((name for tag, name in _JSON_PIXELS.items() if tag in instance), "PixelData")
+    keyword = next((name for tag, name in _JSON_PIXELS.items() if tag in instance), _described_pixels(attributes))
     member = instance.get("7FE00010")
     is_ow = not (isinstance(member, dict) and member.get("vr") == "OB")
     return read_attributes(attributes, transfer_syntax_uid, limits, pixel_keyword=keyword, pixel_vr_is_ow=is_ow)
+
+
+def _described_pixels(attributes: Attributes) -> str:
+    """The pixel element that the attributes describe, for servers that leave it out.
+
+    The floating point modules (PS3.3 C.7.6.24 and 25) have neither Bits Stored nor Pixel Representation; the integer one
+    requires both.
+    """
+    if attributes.values("BitsStored") or attributes.values("PixelRepresentation"):
+        return "PixelData"
+    return {32: "FloatPixelData", 64: "DoubleFloatPixelData"}.get(integer(attributes, "BitsAllocated") or 0, "PixelData")
 
 
 _JSON_PIXELS = {"7FE00008": "FloatPixelData", "7FE00009": "DoubleFloatPixelData"}

@@ -67,7 +67,7 @@ async def list_studies(engine: Engine, base_url: str, matches: Mapping[str, str]
 async def list_study(engine: Engine, base_url: str, study_uid: str, skipped: dict[str, ImageLoadError]) -> list[Series]:
     """Ask a server for the series of a study, and for the metadata of their instances.
 
-    The metadata is kept for the loads to come. Series without images are left out.
+    The metadata is kept for the loads to come, but where it only refers to lookup tables. Series without images are left out.
 
     Args:
         engine: Whose lanes and limits hold.
@@ -101,13 +101,14 @@ async def _series(
     body = await _get(context, f"{url}/metadata")
     read = await context.workers.run(instances_of, body, context.limits)
     instances = []
-    for sop_instance_uid, metadata in read.items():
+    for sop_instance_uid, found in read.items():
         address = f"{url}/instances/{sop_instance_uid}"
-        if isinstance(metadata, ImageLoadError):
-            skipped[address] = metadata
+        if isinstance(found, ImageLoadError):
+            skipped[address] = found
             continue
-        engine.resources.put(("metadata", f"{address}/metadata"), metadata, metadata.nbytes)
-        instances.append(Instance(ImageId("wadors", address, in_path=True), metadata))
+        if found.complete:
+            engine.resources.put(("metadata", f"{address}/metadata"), found.metadata, found.metadata.nbytes)
+        instances.append(Instance(ImageId("wadors", address, in_path=True), found.metadata))
     return make_series(
         instances,
         series_instance_uid=uid,

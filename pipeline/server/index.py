@@ -37,6 +37,7 @@ INSTANCE_KEYWORDS = (
 )  # fmt: skip
 
 _KEYWORDS = ("SpecificCharacterSet", *STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANCE_KEYWORDS)
+EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double float and integer pixel data
 _PREAMBLE_BYTES = 132  # with the prefix DICM: PS3.10 section 7.1

@@ -50,6 +50,12 @@ async def retrieve_frames(request: web.Request) -> Reply:
         raise web.HTTPNotAcceptable(
             text=f"stored frames only: {media_type}; transfer-syntax={sent_transfer_syntax(instance)}"
         )
+    return await frames_of(folder, instance, numbers)
+
+
+async def frames_of(folder: ServedFolder, instance: IndexedInstance, numbers: Sequence[int]) -> Reply:
+    """Frames as they are stored, one part each; their length is known in advance where they are few."""
+    media_type = frame_media_type(instance.transfer_syntax_uid)
     if len(numbers) > _FRAMES_OF_KNOWN_LENGTH:
         return related_stream(_frame_parts(folder, instance, numbers), media_type)
     return related([part async for part in _frame_parts(folder, instance, numbers)], media_type)
@@ -107,14 +113,10 @@ async def _frame_parts(
 
 
 def _little_endian(frame: EncodedFrame) -> bytes:
+    """Words in the order DICOMweb has; narrower pixels were put in order when their frame was cut out."""
     import numpy as np  # noqa: PLC0415 - needed for the retired syntax only
 
-    metadata = frame.metadata
-    width = metadata.bits_allocated // 8
-    if metadata.bits_allocated not in (8, 16, 32, 64) or (width == 1 and metadata.pixel_vr_is_ow):
-        raise web.HTTPNotAcceptable(
-            text="big endian words of less than 16 bits are not sent as frames; retrieve the instance"
-        )
+    width = max(1, frame.metadata.bits_allocated // 8)
     return np.frombuffer(frame.data, f">u{width}").astype(f"<u{width}").tobytes()
 
 

@@ -25,8 +25,19 @@ async def test_an_instances_metadata_are_its_header(served: Served, number: int)
     syntax = model.pop("00083002")
     header = dcmread(served.series(number).files[0], stop_before_pixels=True)
     assert syntax == {"vr": "UI", "Value": [header.file_meta.TransferSyntaxUID]}
+    pixels = model.pop("7FE00010")
     assert Dataset.from_json(model) == header
-    assert "7FE00010" not in model
+    assert pixels == {"vr": "OW", "BulkDataURI": served.instance_url(number) + "/bulkdata/7FE00010"}
+
+
+async def test_the_pixels_as_bulk_data_are_all_frames(served: Served) -> None:
+    (model,) = json.loads((await served.get(served.instance_url(3) + "/metadata")).body)
+    answer = await served.get(model["7FE00010"]["BulkDataURI"])
+    numbers = ",".join(str(number) for number in range(1, 13))
+    frames = await served.get(f"{served.instance_url(3)}/frames/{numbers}")
+    assert [body for _, body in mail_parts(answer.content_type, answer.body)] == [
+        body for _, body in mail_parts(frames.content_type, frames.body)
+    ]
 
 
 async def test_series_and_study_have_one_entry_an_instance(served: Served) -> None:
