@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from cornerstream.images.image_id import ImageId
@@ -45,7 +45,7 @@ class HttpResponse(Protocol):
         """Bytes of the body, when the server says so."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; raises TruncatedError, LimitError or FetchError, never ends early in silence."""
         ...
 
@@ -58,7 +58,7 @@ class Body(Protocol):
         """The image it is for; errors name it."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         """The bytes as they arrive; raises TruncatedError, LimitError or FetchError, never ends early in silence."""
         ...
 
