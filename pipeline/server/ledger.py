@@ -91,6 +91,7 @@ class Ledger:
         await self.wait_until(lambda ledger: not ledger.open)
 
 
+_CLIENT_GONE = 499  # nobody receives it; the number is the usual one in server logs
 LEDGER: web.AppKey[Ledger] = web.AppKey("ledger", Ledger)
 _current: ContextVar[OpenRequest] = ContextVar("current_request")
 
@@ -113,10 +114,14 @@ async def record(
     except web.HTTPException:
         entry.outcome = "finished"
         raise
-    except (asyncio.CancelledError, ConnectionError):
+    except asyncio.CancelledError:
         if entry.outcome != "cut":
             entry.outcome = "client gone"
         raise
+    except ConnectionError:  # the client went while an answer was being written; aiohttp would log it as an error
+        if entry.outcome != "cut":
+            entry.outcome = "client gone"
+        return web.Response(status=_CLIENT_GONE)
     else:
         if entry.outcome != "cut":
             entry.outcome = "finished"
