@@ -49,10 +49,19 @@ def _contestants(series: PhantomSeries) -> dict[str, Contestant]:
     )
     return {
         OURS: Contestant(lambda look: asyncio.run(_stream(series.files[0].parent, look))),
+        "cornerstream, session.folder alone": Contestant(
+            lambda _: asyncio.run(_list(series.files[0].parent, series.frames)), delivers=False
+        ),
         "pydicom dcmread().pixel_array": Contestant(partial(pixel_array_loop, series)),
         **second,
         f"floor: codec alone, {cores()} threads": Contestant(partial(decode_files, frame_places(series), decode)),
     }
+
+
+async def _list(folder: Path, frames: int) -> None:
+    async with Session() as session:
+        (series,) = await session.folder(folder)
+        assert len(series) == frames
 
 
 async def _stream(folder: Path, look: Look) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TITLE = "ask for one image while all are on their way; scroll through them"
 LATENCY_SECONDS = 0.01
-BYTES_PER_SECOND = 16e6
+BYTES_PER_SECOND = 8e6
 STEP_SECONDS = 0.002
 WARM = 6
 
