@@ -139,7 +139,9 @@ def _described_pixels(attributes: Attributes) -> str:
     """
     if attributes.values("BitsStored") or attributes.values("PixelRepresentation"):
         return "PixelData"
-    return {32: "FloatPixelData", 64: "DoubleFloatPixelData"}.get(integer(attributes, "BitsAllocated") or 0, "PixelData")
+    return {32: "FloatPixelData", 64: "DoubleFloatPixelData"}.get(
+        integer(attributes, "BitsAllocated") or 0, "PixelData"
+    )
 
 
 _JSON_PIXELS = {"7FE00008": "FloatPixelData", "7FE00009": "DoubleFloatPixelData"}
