@@ -55,7 +55,7 @@ class Load(ImageLoadObject):
         self._host.call(self._rank.change, rank)
 
     def _join(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
-        member = Member(self.image_id, observer, self._rank, keep=self._keep, on_progress=self._bytes.on_next)
+        member = Member(self.image_id, observer, self._rank, keep=self._keep, progress=self._bytes)
         self._host.call(self._loads.join, member)
         return Disposable(self._leaver(member))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reactivex.disposable import SingleAssignmentDisposable
@@ -34,10 +35,10 @@ class Member:
         observer: Who receives images, completion or an error.
         rank: How soon it wants it; may change.
         keep: The complete image goes into the cache.
-        on_progress: Hears of bytes as they come.
+        progress: Hears of bytes as they come, and of the end.
     """
 
-    __slots__ = ("image_id", "keep", "observer", "on_progress", "rank")
+    __slots__ = ("image_id", "keep", "observer", "progress", "rank")
 
     def __init__(
         self,
@@ -46,13 +47,13 @@ class Member:
         rank: RankCell,
         *,
         keep: bool,
-        on_progress: Callable[[Progress], None],
+        progress: ObserverBase[Progress],
     ) -> None:
         self.image_id = image_id
         self.observer: ObserverBase[Image] | None = observer
         self.rank = rank
         self.keep = keep
-        self.on_progress = on_progress
+        self.progress = progress
 
 
 class SharedLoads:
@@ -122,7 +123,7 @@ class SharedLoads:
     def _begin(self, image_id: ImageId, load: _Load) -> None:
         token = running_tasks.set(self._tasks)
         try:
-            source = self._start(image_id, load.rank, load.progress)
+            source = self._start(image_id, load.rank, partial(self._on_progress, load))
             load.upstream.disposable = source.subscribe(
                 lambda image: self._on_next(load, image),
                 lambda error: self._on_end(image_id, load, error),
@@ -132,6 +133,10 @@ class SharedLoads:
             self._on_end(image_id, load, error)
         finally:
             running_tasks.reset(token)
+
+    def _on_progress(self, load: _Load, progress: Progress) -> None:
+        for member in tuple(load.members):
+            self._guarded(member, partial(member.progress.on_next, progress))
 
     def _on_next(self, load: _Load, image: Image) -> None:
         load.latest = image
@@ -176,18 +181,15 @@ class SharedLoads:
         return member.observer is not None
 
     def _end(self, member: Member, error: ImageLoadError | None) -> None:
-        if error is None:
-            self._tell(member, lambda observer: observer.on_completed())
-        else:
-            self._tell(member, lambda observer: observer.on_error(error))
-        member.observer = None
+        observer, member.observer = member.observer, None
+        if observer is not None:
+            self._guarded(member, member.progress.on_completed)
+            self._guarded(member, observer.on_completed if error is None else partial(observer.on_error, error))
 
-    def _tell(self, member: Member, signal: Callable[[ObserverBase[Image]], None]) -> None:
+    def _guarded(self, member: Member, tell: Callable[[], None]) -> None:
         """One subscriber's handlers cannot disturb the others: what they raise, and no on_error hears, is reported."""
-        if member.observer is None:
-            return
         try:
-            signal(member.observer)
+            tell()
         except Exception as raised:  # noqa: BLE001 - the loads must outlive any handler; the report makes it heard
             self._report(f"{member.image_id}: a subscriber's handler raised, or there was no on_error", raised)
 
@@ -210,10 +212,6 @@ class _Load:
     def leave(self, member: Member) -> None:
         self.members.remove(member)
         self.rank.leave(member.rank)
-
-    def progress(self, progress: Progress) -> None:
-        for member in tuple(self.members):
-            member.on_progress(progress)
 
 
 def _typed(error: BaseException, image_id: ImageId) -> ImageLoadError:

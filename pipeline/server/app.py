@@ -57,7 +57,7 @@ _ROUTES: tuple[tuple[str, Handler], ...] = (
 
 
 def create_app(
-    folder: Path, *, faults: bool = False, latency_seconds: float = 0.0, bytes_per_second: float | None = None
+    folder: Path | str, *, faults: bool = False, latency_seconds: float = 0.0, bytes_per_second: float | None = None
 ) -> web.Application:
     """Make the application; the folder is read when it starts.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -13,8 +14,6 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.server.index import FolderIndex, IndexedInstance, scan_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.operators.read_file import FrameIndex
 
@@ -29,8 +28,8 @@ class ServedFolder:
         limits: Bounds for the files in it.
     """
 
-    def __init__(self, folder: Path, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.root = folder
+    def __init__(self, folder: Path | str, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.root = Path(folder)
         self.limits = limits
         self.index = FolderIndex(self.root)
         self._frame_indexes: LRUCache[Path, FrameIndex] = LRUCache(_KEPT_FRAME_INDEXES)

@@ -69,7 +69,7 @@ async def running_app(app: web.Application, host: str = "127.0.0.1", port: int =
 
 @asynccontextmanager
 async def running_server(
-    folder: Path, *, faults: bool = False, latency_seconds: float = 0.0, bytes_per_second: float | None = None
+    folder: Path | str, *, faults: bool = False, latency_seconds: float = 0.0, bytes_per_second: float | None = None
 ) -> AsyncIterator[ServerAddress]:
     """Serve a folder on the running loop, on loopback and a free port; arguments as `create_app`."""
     app = create_app(folder, faults=faults, latency_seconds=latency_seconds, bytes_per_second=bytes_per_second)
@@ -79,7 +79,7 @@ async def running_server(
 
 @contextmanager
 def server_process(
-    folder: Path, *, faults: bool = False, latency_seconds: float = 0.0, bytes_per_second: float | None = None
+    folder: Path | str, *, faults: bool = False, latency_seconds: float = 0.0, bytes_per_second: float | None = None
 ) -> Iterator[ServerAddress]:
     """Serve a folder from a process of its own, on loopback and a free port; arguments as `create_app`.
 

@@ -12,7 +12,7 @@ from reactivex.disposable import Disposable
 
 from cornerstream.images.errors import FetchError, ImageLoadError, ObserverError
 from cornerstream.images.image_id import ImageId
-from cornerstream.images.load_object import ImageLoadObject
+from cornerstream.images.load_object import ImageLoadObject, Progress
 from cornerstream.images.metadata import ImageQuality
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.session import Session
@@ -302,3 +302,31 @@ def test_threads_that_race_get_their_images() -> None:
             thread.join()
         assert session.stats().running == 0
     assert missing == []
+
+
+async def test_progress_ends_with_the_load_and_disturbs_nobody(session: Session) -> None:
+    def loader(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
+        report = context.http._on_progress  # type: ignore[attr-defined]  # as a response reports its bytes
+
+        async def run() -> AsyncGenerator[Image, None]:
+            report(Progress(1, 2))
+            report(Progress(2, 2))
+            yield make_image(image_id)
+
+        return ImageLoadObject(image_id, from_async_generator(run))
+
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    session._options.registry.register("bytes", loader)
+    loads = [session.load("bytes:x"), session.load("bytes:x")]
+    heard: list[object] = []
+
+    def raises(progress: Progress) -> None:
+        raise ValueError(progress)
+
+    loads[0].progress.subscribe(raises)
+    loads[1].progress.subscribe(heard.append, None, lambda: heard.append("end"))
+    images = await asyncio.gather(*loads)
+    assert len(images) == 2
+    assert heard == [Progress(1, 2), Progress(2, 2), "end"]
+    assert {type(one["exception"]) for one in reported} == {ValueError}
