@@ -78,7 +78,7 @@ async def _measure(path: Path, codestream: bytes, rounds: int) -> dict[str, list
                 start = loop.time()
                 disturbed = await _rate_during(decode)
                 seconds = loop.time() - start
-                shares[name].append(disturbed / await _rate_during(partial(asyncio.sleep, seconds)))
+                shares[name].append(disturbed / await _rate_during(partial(asyncio.sleep, max(seconds, 0.05))))
         return shares
 
 
