@@ -88,7 +88,8 @@ async def _acts(root: str, study: "PhantomStudy", seconds: float, report: "Repor
         try:
             await _stream_and_scroll(session, root, study, seconds, report, gallery)
         except asyncio.CancelledError:
-            report.interrupted = session.stats().running
+            figures = session.stats()
+            report.interrupted = figures.running + figures.cancelled
             raise
     report.left = Census.take().beyond(before)
     return 0
@@ -126,9 +127,12 @@ async def _stream_and_scroll(
 @contextmanager
 def _interrupts_later() -> Iterator[None]:
     """Hold Ctrl-C back for this block: a process that starts in it never gets it, this one gets it afterwards."""
+    from multiprocessing import resource_tracker  # noqa: PLC0415 - for `--help` to be quick
+
     if not hasattr(signal, "pthread_sigmask"):  # not on Windows
         yield
         return
+    resource_tracker.ensure_running()  # it lets Ctrl-C through again when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -22,7 +22,7 @@ class Report:
     Attributes:
         stage: What is being done now.
         left: What there is more after the session than before it; `None` until it is closed.
-        interrupted: Loads that were under way when Ctrl-C came.
+        interrupted: Loads that had been cancelled when Ctrl-C had done its work.
     """
 
     stage: str = "starting"

@@ -39,6 +39,8 @@ def run(work: Coroutine[Any, Any, int], cancelled: Callable[[], str]) -> None:
     except ImageLoadError as error:
         complain_about(error)
         code = FAILED
+    finally:
+        work.close()  # Ctrl-C may have come before it began
     if code:
         raise typer.Exit(code)
 
