@@ -55,12 +55,14 @@ class LoadContext:
         workers: Runs decoders at this load's rank.
         resources: Files and metadata shared with other loads.
         limits: Bounds for whatever comes from outside.
+        prefer_decoder: Name of a decoder to take where it decodes a transfer syntax; see `cornerstream codecs`.
     """
 
     http: Transport
     workers: Workers
     resources: Resources
     limits: Limits = DEFAULT_LIMITS
+    prefer_decoder: str | None = None
 
 
 class ImageLoader(Protocol):

@@ -42,7 +42,7 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
             look_at_file(context.workers),
             ops.concat_map(index),
             read_frame(image_id.number, context.workers, image_id),
-            decompress(context.workers, limits=context.limits),
+            decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits),
             to_rgb(context.workers),
             to_image(image_id),
         ),

@@ -42,7 +42,7 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
             split_multipart(context.limits),
             retry_with_backoff(),
             join_metadata(metadata_of(image_id, context), image_id.number),
-            decompress(context.workers, limits=context.limits),
+            decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits),
             to_rgb(context.workers),
             to_image(image_id),
         ),

@@ -49,6 +49,7 @@ class Options:
     headers: Mapping[str, Mapping[str, str]] | None = None
     ssl: SSLContext | None = None
     limits: Limits = DEFAULT_LIMITS
+    prefer_decoder: str | None = None
 
 
 class Engine:
@@ -81,6 +82,7 @@ class Engine:
             workers=self.workers.at_rank(rank),
             resources=RankedResources(self.resources, rank, on_progress),
             limits=self.options.limits,
+            prefer_decoder=self.options.prefer_decoder,
         )
 
     def stats(self) -> SessionStats:

@@ -13,6 +13,7 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.load import Load
 from cornerstream.loop_host import LoopHost, running_loop
+from cornerstream.operators.decoder_table import decoder_names
 from cornerstream.policies import Situation
 from cornerstream.policies import around as around_position
 from cornerstream.prefetch import Prefetch
@@ -52,8 +53,13 @@ class Session:
         headers: Header fields by origin (`{"https://pacs:8443": {"Authorization": …}}`); they are sent nowhere else.
         ssl: A context for https.
         limits: Bounds for whatever comes from outside.
+        prefer_decoder: Name of a decoder to take where it decodes a transfer syntax, such as `pylibjpeg-openjpeg`; one that
+            holds the interpreter lock runs in processes.
         registry: Loaders by scheme; the one `register_image_loader` fills by default.
         transport: Opens requests in place of aiohttp; it stays its owner's to close.
+
+    Raises:
+        ValueError: No decoder has the name `prefer_decoder`.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword, all optional
@@ -66,11 +72,21 @@ class Session:
         headers: Mapping[str, Mapping[str, str]] | None = None,
         ssl: SSLContext | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        prefer_decoder: str | None = None,
         registry: LoaderRegistry = default_registry,
         transport: Transport | None = None,
     ) -> None:
         self._options = Options(
-            registry, cache_bytes, max_requests, max_workers, executor, transport, headers, ssl, limits
+            registry=registry,
+            cache_bytes=cache_bytes,
+            max_requests=max_requests,
+            max_workers=max_workers,
+            executor=executor,
+            transport=transport,
+            headers=headers,
+            ssl=ssl,
+            limits=limits,
+            prefer_decoder=_checked(prefer_decoder),
         )
         self._lock = Lock()  # for the first use, which may come from two threads
         self._host: LoopHost | None = None
@@ -253,6 +269,12 @@ class Session:
         load = Load(image_id, engine.host, engine.loads, rank, keep=keep)
         self._loads.add(load)
         return load
+
+
+def _checked(decoder: str | None) -> str | None:
+    if decoder is not None and decoder not in decoder_names():
+        raise ValueError(f"no decoder is named {decoder!r}; there are {', '.join(sorted(decoder_names()))}")
+    return decoder
 
 
 def _image_ids(series: Series | Sequence[ImageId | str]) -> Sequence[ImageId]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import pytest
@@ -305,3 +306,17 @@ def test_a_path_with_everything_in_it(small_study: PhantomStudy, tmp_path: Path)
         again = cs.ImageId.parse(str(series[0]))
         assert again == series[0]
         assert session.load(str(series[0])).result(20).rows == 64
+
+
+async def test_another_decoder_on_request(small_study: PhantomStudy) -> None:
+    """The second implementation holds the interpreter lock, so that it runs in processes; its pixels are the same."""
+    file_id = f"dicomfile:{small_study.series[1].files[0]}"
+    async with Session() as session:
+        usual = await session.load(file_id)
+    resource_tracker.ensure_running()  # Python's own, one for all processes ever started; it stays
+    async with nothing_left(), Session(prefer_decoder="pylibjpeg-openjpeg", max_workers=1) as session:
+        other = await session.load(file_id)
+        assert session._engine.workers._processes is not None
+    assert (other.pixels == usual.pixels).all()
+    with pytest.raises(ValueError, match="no decoder is named 'mine'"):
+        Session(prefer_decoder="mine")
