@@ -1,10 +1,8 @@
 """`cornerstream demo`: everything once, on a study made for it."""
 
 import shutil
-import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,9 +44,11 @@ def demo(
 
 
 def _demo(folder: Path, slices: int, seconds: float, report: "Report") -> None:
-    from cornerstream.cli.demo_study import make_study  # noqa: PLC0415 - for `--help` to be quick
+    from multiprocessing import resource_tracker  # noqa: PLC0415 - for `--help` to be quick
+
+    from cornerstream.cli.demo_study import make_study  # noqa: PLC0415
     from cornerstream.cli.gallery import Gallery  # noqa: PLC0415
-    from cornerstream.cli.interrupt import run  # noqa: PLC0415
+    from cornerstream.cli.interrupt import interrupts_later, run  # noqa: PLC0415
     from cornerstream.cli.montage import draw_montage  # noqa: PLC0415
     from cornerstream.server import server_process  # noqa: PLC0415
 
@@ -59,11 +59,12 @@ def _demo(folder: Path, slices: int, seconds: float, report: "Report") -> None:
     gallery = Gallery()
     with ExitStack() as stack:
         report.stage = "starting the server"
-        with _interrupts_later():
+        resource_tracker.ensure_running()  # it lets Ctrl-C through again when it starts
+        with interrupts_later():
             server = server_process(study.folder, latency_seconds=_LATENCY_SECONDS, bytes_per_second=_BYTES_PER_SECOND)
             address = stack.enter_context(server)
         say(f"2  Serving it in another process: {address.dicomweb}, {_LATENCY_SECONDS * 1000:.0f} ms away, 40 MB/s")
-        run(_acts(address.dicomweb, study, seconds, report, gallery), report.told)
+        run(lambda: _acts(address.dicomweb, study, seconds, report, gallery), report.told)
     report.stage = "drawing the montage"
     report.show()
     path = folder / "montage.png"
@@ -122,22 +123,6 @@ async def _stream_and_scroll(
     say(f"5  Prefetch of {third.series.series_description!r}, cancelled when half of it is there")
     report.acts.append(await prefetch_halfway(session, third))
     report.stage = "closing the session"
-
-
-@contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Hold Ctrl-C back for this block: a process that starts in it never gets it, this one gets it afterwards."""
-    from multiprocessing import resource_tracker  # noqa: PLC0415 - for `--help` to be quick
-
-    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # it lets Ctrl-C through again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -34,7 +34,7 @@ def load(
     writer = Writer(out, chosen, parse_window(window, chosen), force)
     tally = Tally()
     ids = list(dict.fromkeys(map(parse_image_id, image_ids)))  # each once
-    run(_load(ids, writer, tally, ahead), tally.told)
+    run(lambda: _load(ids, writer, tally, ahead), tally.told)
 
 
 async def _load(ids: "list[ImageId]", writer: "Writer", tally: "Tally", ahead: int) -> int:

@@ -19,7 +19,7 @@ def series(
     """List the series of a DICOMweb server or of a folder."""
     from cornerstream.cli.interrupt import run  # noqa: PLC0415 - for `--help` to be quick
 
-    run(_series(parse_source(source)), lambda: "the listing")
+    run(lambda: _series(parse_source(source)), lambda: "the listing")
 
 
 async def _series(source: Folder | Web) -> int:

@@ -21,7 +21,7 @@ def serve(
 
     if not _is_loopback(host):
         complain(f"warning: everybody who can reach {host} can read this folder; there is no password")
-    run(_serve(folder, host, port), lambda: "the server has stopped")
+    run(lambda: _serve(folder, host, port), lambda: "the server has stopped")
 
 
 def _is_loopback(host: str) -> bool:

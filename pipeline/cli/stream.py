@@ -34,7 +34,7 @@ def stream(
     chosen = the_format(form)
     writer = Writer(out, chosen, parse_window(window, chosen), force, numbered=4)
     tally = Tally()
-    run(_stream(parse_source(source), series, writer, tally, ahead), tally.told)
+    run(lambda: _stream(parse_source(source), series, writer, tally, ahead), tally.told)
 
 
 async def _stream(source: Folder | Web, uid: str, writer: "Writer", tally: "Tally", ahead: int) -> int:
