@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import CancelledError
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import reactivex as rx
@@ -119,7 +119,7 @@ class ImageLoadObject:
         signals: asyncio.Queue[_Signal] = asyncio.Queue()
         loop = asyncio.get_running_loop()
         subscription = self._subscriptions.connect(
-            self._source, _Signals(lambda signal: loop.call_soon_threadsafe(signals.put_nowait, signal))
+            self._source, _Signals(partial(_call, loop, get_ident(), signals.put_nowait))
         )
         try:
             while (signal := await signals.get()) is not None or self.cancelled:
@@ -129,12 +129,34 @@ class ImageLoadObject:
         finally:
             subscription.dispose()
 
+    def begin(self) -> asyncio.Future[Image]:
+        """Subscribe now; the future of the complete image, on the running loop.
+
+        Cancelling the future disposes that subscription; `cancel()` cancels the future.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Image] = loop.create_future()
+        resolve = partial(_call, loop, get_ident(), partial(self._resolve, future))
+        subscription = self._subscriptions.connect(self._source, _LastSignal(resolve))
+        future.add_done_callback(lambda _: subscription.dispose())
+        return future
+
     async def _last(self) -> Image:
-        last = None
-        async with aclosing(self.__aiter__()) as images:
-            async for image in images:
-                last = image
-        return self._opened(last)
+        image = await self.begin()
+        if self.cancelled:  # between the image and this moment
+            raise asyncio.CancelledError(f"{self.image_id}: cancelled")
+        return image
+
+    def _resolve(self, future: asyncio.Future[Image], signal: _Signal) -> None:
+        if future.done():
+            return
+        if self.cancelled:
+            future.cancel(f"{self.image_id}: cancelled")
+            return
+        try:
+            future.set_result(self._opened(signal))
+        except Exception as error:  # noqa: BLE001 - whatever the source failed with is for who waits
+            future.set_exception(error)
 
     def _opened(self, signal: _Signal) -> Image:
         if isinstance(signal, BaseException):
@@ -173,6 +195,14 @@ class _LastSignal(_Signals):
 
     def on_completed(self) -> None:
         self._put(self._image)
+
+
+def _call(loop: asyncio.AbstractEventLoop, thread: int, function: Callable[[_Signal], object], signal: _Signal) -> None:
+    """Hand a signal to a loop; from the loop's own thread without waking it."""
+    if get_ident() == thread:
+        function(signal)
+    else:
+        loop.call_soon_threadsafe(function, signal)
 
 
 def _in_loop() -> bool:

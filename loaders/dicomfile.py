@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
-
-import reactivex as rx
-from reactivex import operators as ops
 
 from cornerstream.images.errors import ImageIdError
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.bridge import from_coroutine
 from cornerstream.operators.decompress import decompress
-from cornerstream.operators.read_file import look_at_file, open_index, read_frame
+from cornerstream.operators.read_file import open_index, read_frame
 from cornerstream.operators.to_image import to_image
 from cornerstream.operators.to_rgb import to_rgb
 
@@ -22,25 +20,19 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext
-    from cornerstream.operators.local_file import FileVersion
     from cornerstream.operators.read_file import FrameIndex
 
 
 def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
-    """Load one frame of a local file; where its frames lie is found once and shared until the file changes."""
+    """Load one frame of a local file; where its frames lie is found once, and again when the file has changed."""
+    path = local_path(image_id)
 
-    def index(version: FileVersion) -> Observable[FrameIndex]:
-        def open_on_worker(shared: LoadContext) -> Observable[FrameIndex]:
-            return from_coroutine(lambda: shared.workers.run(open_index, version.path, shared.limits))
-
-        return context.resources.once(("dicomfile", version), open_on_worker, lambda found: found.nbytes)
+    def index(shared: LoadContext) -> Observable[FrameIndex]:
+        return from_coroutine(lambda: shared.workers.run(open_index, path, shared.limits))
 
     return ImageLoadObject(
         image_id,
-        rx.just(image_id).pipe(
-            ops.map(local_path),
-            look_at_file(context.workers),
-            ops.concat_map(index),
+        context.resources.once(index_key(path), index, lambda found: found.nbytes).pipe(
             read_frame(image_id.number, context.workers, image_id),
             decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits),
             to_rgb(context.workers),
@@ -49,8 +41,13 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     )
 
 
+def index_key(path: str) -> tuple[str, str]:
+    """Under which the index of a file is shared; whoever has read its header may leave it there."""
+    return "dicomfile", path
+
+
 def local_path(image_id: ImageId) -> str:
-    """The path that an image id means: as it stands, or out of a `file://` URL.
+    """The absolute path that an image id means: as it stands, or out of a `file://` URL.
 
     Raises:
         ImageIdError: The URL names another machine, is not absolute, or has a query or fragment.
@@ -60,7 +57,7 @@ def local_path(image_id: ImageId) -> str:
     '/scans/head ct.dcm'
     """
     if image_id.address[:5].lower() != "file:":
-        return image_id.address
+        return str(Path(image_id.address).absolute())
     url = urlsplit(image_id.address)
     if url.netloc not in {"", "localhost"} or not url.path.startswith("/"):
         raise ImageIdError("not a local file: a file URL reads file:///absolute/path", image_id=image_id)

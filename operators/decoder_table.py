@@ -86,7 +86,8 @@ def _imagecodecs(codec: str, function: str, reason: str, name: str = "imagecodec
     )
 
 
-_NATIVE = Decoder(name="numpy", function=f"{_CODECS}native:decode_native", reason="nothing to decode")
+NATIVE = "numpy"
+_NATIVE = Decoder(name=NATIVE, function=f"{_CODECS}native:decode_native", reason="nothing to decode")
 _RLE = _imagecodecs("_imcd", "rle:decode_rle", "as fast as pylibjpeg-rle, releases the lock, checks every segment")
 _RLE_2 = Decoder(
     name="pylibjpeg-rle",

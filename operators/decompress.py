@@ -10,7 +10,7 @@ from cornerstream.images.errors import DecodeError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.codecs.description import check_description, frame_shape, stored_dtype
 from cornerstream.operators.codecs.guards import translated
-from cornerstream.operators.decoder_table import decoder_for
+from cornerstream.operators.decoder_table import NATIVE, decoder_for
 from cornerstream.operators.map_ordered import map_ordered
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
     from cornerstream.operators.protocols import Workers
+
+_INLINE_BYTES = 1 << 20  # masking so many takes a fraction of a millisecond, the way to a worker and back as long
 
 
 def decode_frame(frame: EncodedFrame, prefer: str | None = None, limits: Limits = DEFAULT_LIMITS) -> DecodedFrame:
@@ -60,7 +62,8 @@ def decompress(
         result   ──────ab───c─|
 
     Order is the source's; at most `max_concurrent` frames are with the workers; the first error ends the sequence;
-    dispose drops what waits, and the result of what a worker cannot stop.
+    dispose drops what waits, and the result of what a worker cannot stop. Native frames up to a mebibyte are only looked at
+    or masked, which is done at once.
 
     Args:
         workers: Where decoders run; told which of them hold the interpreter lock.
@@ -70,8 +73,10 @@ def decompress(
     """
 
     async def decode(frame: EncodedFrame) -> DecodedFrame:
-        """Choose, then hand over."""
+        """Choose, then hand over; what costs less than the way to a worker is done here."""
         decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+        if decoder.name == NATIVE and frame.nbytes <= _INLINE_BYTES:
+            return decode_frame(frame, prefer, limits)
         return await workers.run(decode_frame, frame, prefer, limits, holds_lock=not decoder.releases_gil)
 
     return map_ordered(decode, max_concurrent)

@@ -128,26 +128,27 @@ def open_index(
             return _index(descriptor, version_of(name, os.fstat(descriptor)), limits)
 
 
-def look_at_file(workers: Workers) -> Callable[[Observable[str]], Observable[FileVersion]]:
-    """Look at each file on a worker: a stat may block as long as a read.
-
-    ::
-
-        source   p────q────|
-        result   ──p1───q1─|
-
-    Order is the source's; one at a time; dispose drops one that waits for a worker.
+def read_current(index: FrameIndex, frame_number: int, image_id: ImageId | None = None) -> EncodedFrame:
+    """Read one frame of the file as it is now; the index of an earlier version is made anew.
 
     Args:
-        workers: Where it may block.
+        index: Made of the file at any time.
+        frame_number: Counts from 1.
+        image_id: Errors name it.
+
+    Raises:
+        ImageLoadError: As `open_index` and `FrameIndex.read`.
     """
-    return map_ordered(lambda path: workers.run(stat_file, path), 1)
+    with _naming(image_id):
+        unchanged = stat_file(index.version.path) == index.version
+    current = index if unchanged else open_index(index.version.path, index.limits, image_id)
+    return current.read(frame_number, image_id)
 
 
 def read_frame(
     frame_number: int, workers: Workers, image_id: ImageId | None = None
 ) -> Callable[[Observable[FrameIndex]], Observable[EncodedFrame]]:
-    """Read one frame of each indexed file on a worker.
+    """Read one frame of each indexed file, as the file is now, on a worker.
 
     ::
 
@@ -161,7 +162,7 @@ def read_frame(
         workers: Where reading may block.
         image_id: Errors name it.
     """
-    return map_ordered(lambda index: workers.run(index.read, frame_number, image_id), 1)
+    return map_ordered(lambda index: workers.run(read_current, index, frame_number, image_id), 1)
 
 
 def read_file(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from reactivex import Observable, Subject
 from reactivex import operators as ops
-from reactivex.disposable import CompositeDisposable
+from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.operators.map_ordered import map_ordered
@@ -151,26 +151,50 @@ def _beside(
 
     def operator(source: Observable[DecodedFrame]) -> Observable[DecodedFrame]:
         def subscribe(observer: ObserverBase[DecodedFrame], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            detour: Subject[DecodedFrame] = Subject()
-            out = 0
-
-            def send(frame: DecodedFrame) -> None:
-                nonlocal out
-                if out or is_slow(frame):
-                    out += 1
-                    detour.on_next(frame)
-                else:
-                    observer.on_next(frame)
-
-            def back(frame: DecodedFrame) -> None:
-                nonlocal out
-                out -= 1
-                observer.on_next(frame)
-
-            returning = detour.pipe(slow).subscribe(back, observer.on_error, observer.on_completed, scheduler=scheduler)
-            arriving = source.subscribe(send, detour.on_error, detour.on_completed, scheduler=scheduler)
-            return CompositeDisposable(arriving, returning)
+            run = _Detour(observer, is_slow, slow)
+            return CompositeDisposable(
+                source.subscribe(run.send, run.fail, run.complete, scheduler=scheduler), run.subscription
+            )
 
         return Observable(subscribe)
 
     return operator
+
+
+class _Detour:
+    """One subscription of `_beside`; the way through `slow` is made for the first frame that needs it."""
+
+    def __init__(
+        self,
+        observer: ObserverBase[DecodedFrame],
+        is_slow: Callable[[DecodedFrame], bool],
+        slow: Callable[[Observable[DecodedFrame]], Observable[DecodedFrame]],
+    ) -> None:
+        self.subscription = SingleAssignmentDisposable()
+        self._observer = observer
+        self._is_slow = is_slow
+        self._slow = slow
+        self._entry: Subject[DecodedFrame] | None = None
+        self._out = 0
+
+    def send(self, frame: DecodedFrame) -> None:
+        if not self._out and not self._is_slow(frame):
+            self._observer.on_next(frame)
+            return
+        if self._entry is None:
+            self._entry = Subject()
+            self.subscription.disposable = self._entry.pipe(self._slow).subscribe(
+                self._back, self._observer.on_error, self._observer.on_completed
+            )
+        self._out += 1
+        self._entry.on_next(frame)
+
+    def fail(self, error: Exception) -> None:
+        (self._entry or self._observer).on_error(error)
+
+    def complete(self) -> None:
+        (self._entry or self._observer).on_completed()
+
+    def _back(self, frame: DecodedFrame) -> None:
+        self._out -= 1
+        self._observer.on_next(frame)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cornerstream.images.errors import FetchError, ImageLoadError
 from cornerstream.images.image_id import ImageId
 from cornerstream.listing import Instance, make_series, together
+from cornerstream.loaders.dicomfile import index_key
 from cornerstream.ranks import Lane, Rank, RankCell
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from cornerstream.engine import Engine
     from cornerstream.images.limits import Limits
-    from cornerstream.operators.metadata import InstanceMetadata
+    from cornerstream.operators.read_file import FrameIndex
     from cornerstream.series import Series
 
 _BATCH = 16  # files a worker reads in one job: a header takes a fraction of a millisecond
@@ -44,7 +45,9 @@ async def list_folder(engine: Engine, path: str | os.PathLike[str], skipped: dic
         if isinstance(found, ImageLoadError):
             skipped[str(file)] = found
         else:
-            by_series[found.shared.series_instance_uid].append(Instance(_image_id(file), found))
+            engine.resources.put(index_key(str(file)), found, found.nbytes)  # the loads to come need not read it again
+            metadata = found.metadata
+            by_series[metadata.shared.series_instance_uid].append(Instance(_image_id(file), metadata))
     series = [_series(uid, instances) for uid, instances in by_series.items()]
     return sorted(series, key=lambda one: (one.study_instance_uid, one.series_number or 0, one.series_instance_uid))
 
@@ -86,14 +89,14 @@ def _batches(files: Iterable[Path]) -> Iterator[list[Path]]:
         yield batch
 
 
-def _read_headers(files: list[Path], limits: Limits) -> list[tuple[Path, InstanceMetadata | ImageLoadError]]:
+def _read_headers(files: list[Path], limits: Limits) -> list[tuple[Path, FrameIndex | ImageLoadError]]:
     return [(file, _read_header(file, limits)) for file in files]
 
 
-def _read_header(file: Path, limits: Limits) -> InstanceMetadata | ImageLoadError:
+def _read_header(file: Path, limits: Limits) -> FrameIndex | ImageLoadError:
     from cornerstream.operators.read_file import open_index  # noqa: PLC0415 - only folders need it
 
     try:
-        return open_index(file, limits).metadata
+        return open_index(file, limits)
     except ImageLoadError as error:
         return error

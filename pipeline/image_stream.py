@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from cornerstream.operators.bridge import from_async_generator, running_tasks
 from cornerstream.ranks import Lane, Rank
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -110,13 +110,14 @@ class ImageStream:
                 yield image
                 del image  # the reader has it now
         finally:
-            for load, _ in ahead:
+            for load, future in ahead:
                 load.cancel()
-            await asyncio.gather(*(future for _, future in ahead), return_exceptions=True)
+                if future.done() and not future.cancelled():
+                    future.exception()  # looked at, so that nobody reports it
 
     def _start(self, index: int, image_id: ImageId) -> tuple[Load, asyncio.Future[Image]]:
         load = self._load(image_id, Rank(self._lane, index))
-        return load, asyncio.ensure_future(load)
+        return load, load.begin()
 
     def _subscribe(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
         subscription = SerialDisposable()

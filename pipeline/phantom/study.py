@@ -111,6 +111,9 @@ def _write_ct(
         one = CtSlice(study.study_instance_uid, series_uid, uids[index], place, number, index, phantom)
         write_part10(ct_dataset(one, volume[index], syntax), syntax.transfer_syntax_uid, paths[index])
 
+    syntax.encode(
+        syntax.stored(volume[0])
+    )  # OpenJPH makes its tables at the first encode, and not for two threads at once
     _in_threads(write, phantom.slices)
     return PhantomSeries(series_uid, syntax.description, syntax.transfer_syntax_uid, paths, uids, phantom.slices)
 

@@ -153,6 +153,19 @@ async def test_own_error_ends_the_sequence_and_the_subscription_upstream() -> No
     assert not source.observers
 
 
+@pytest.fixture
+def _everything_goes_to_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cornerstream.operators.decompress._INLINE_BYTES", -1)
+
+
+async def test_small_native_frames_need_no_worker() -> None:
+    workers = HeldWorkers()
+    decoded = await collect(rx.from_iterable(frames(3, 1)).pipe(decompress(workers)))
+    assert [frame.pixels.item() for frame in decoded] == [3, 1]
+    assert workers.asked == []
+
+
+@pytest.mark.usefixtures("_everything_goes_to_the_workers")
 async def test_at_most_max_concurrent_frames_are_with_the_workers() -> None:
     workers = HeldWorkers()
     collecting = asyncio.ensure_future(collect(rx.from_iterable(frames(*range(9))).pipe(decompress(workers, 3))))
@@ -163,6 +176,7 @@ async def test_at_most_max_concurrent_frames_are_with_the_workers() -> None:
     assert len(results) == 9
 
 
+@pytest.mark.usefixtures("_everything_goes_to_the_workers")
 async def test_disposed_midway_nothing_comes_and_waiting_work_is_cancelled() -> None:
     workers, source, received = HeldWorkers(), Subject[EncodedFrame](), list[DecodedFrame]()
     subscription = source.pipe(decompress(workers, 2)).subscribe(received.append)

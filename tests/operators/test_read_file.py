@@ -14,7 +14,7 @@ import reactivex as rx
 
 from cornerstream.images.errors import FetchError, ImageIdError, ImageLoadError, SplitError, TruncatedError
 from cornerstream.images.image_id import ImageId
-from cornerstream.operators.read_file import look_at_file, open_index, read_file, read_frame
+from cornerstream.operators.read_file import open_index, read_current, read_file, read_frame
 from cornerstream.operators.split_frames import split_part10
 from cornerstream.operators.workers import ExecutorWorkers
 from tests.support.corpus import corpus_root, expected
@@ -273,7 +273,14 @@ async def test_disposed_midway_nothing_more_is_read(file: Callable[[bytes], Path
     assert len(frames) == 1
 
 
-async def test_look_at_file(workers: ExecutorWorkers, file: Callable[[bytes], Path]) -> None:
+async def test_a_file_that_has_changed_is_indexed_anew(workers: ExecutorWorkers, file: Callable[[bytes], Path]) -> None:
     path = file(BODIES["native"])
-    version = await rx.just(str(path)).pipe(look_at_file(workers))
-    assert (version.path, version.size) == (str(path), len(BODIES["native"]))
+    index = open_index(path)
+    assert read_current(index, 1).data == index.read(1).data
+    other = BODIES["with table"]
+    path.write_bytes(other)
+    with pytest.raises(FetchError, match="changed"):
+        index.read(1)
+    expected = open_index(path).read(1)
+    (frame,) = await collect(rx.just(index).pipe(read_frame(1, workers)))
+    assert frame == bytes(expected.data)
