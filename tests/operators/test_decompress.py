@@ -160,7 +160,8 @@ def _everything_goes_to_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_small_native_frames_need_no_worker() -> None:
     workers = HeldWorkers()
-    decoded = await collect(rx.from_iterable(frames(3, 1)).pipe(decompress(workers)))
+    decoded, error = await collect(rx.from_iterable(frames(3, 1)).pipe(decompress(workers)))
+    assert error is None
     assert [frame.pixels.item() for frame in decoded] == [3, 1]
     assert workers.asked == []
 
