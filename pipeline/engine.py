@@ -106,7 +106,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """Cancel what runs and leave nothing behind: no task, no socket, no thread or process of ours."""
-        self.loads.clear()
+        self.loads.close()
         self.resources.clear()
         current = asyncio.current_task()
         while left := {task for task in self.tasks if task is not current}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
@@ -165,13 +166,14 @@ class Session:
         self, series: Series | Sequence[ImageId | str], *, ahead: int = 8, lane: Lane = Lane.PREFETCH
     ) -> ImageStream:
         """The images of a series in order, at most `ahead` of them loading or waiting."""
-        return ImageStream(
-            _image_ids(series), self._engine.host, self._load, self._engine.tasks, ahead=ahead, lane=lane
-        )
+        engine = self._engine
+        load = partial(self._load_on, engine)
+        return ImageStream(_image_ids(series), engine.host, load, engine.tasks, ahead=ahead, lane=lane)
 
     def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
         """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""
-        scroll = Scroll(_series(series), self._engine.host, self._load, policy, self._prefetch_bytes)
+        engine = self._engine
+        scroll = Scroll(_series(series), engine.host, partial(self._load_on, engine), policy, engine.cache.budget)
         self._handles.add(scroll)
         return scroll
 
@@ -197,8 +199,9 @@ class Session:
         wanted = _series(series)
         if not 0 <= around < max(1, len(wanted)):
             raise IndexError(f"index {around} of a series of {len(wanted)} images")
-        order = policy(Situation(len(wanted), around, 0, wanted.image_bytes, self._prefetch_bytes))
-        prefetch = Prefetch(wanted, self._engine.host, self._load, order, lane)
+        engine = self._engine
+        order = policy(Situation(len(wanted), around, 0, wanted.image_bytes, engine.cache.budget))
+        prefetch = Prefetch(wanted, engine.host, partial(self._load_on, engine), order, lane)
         self._handles.add(prefetch)
         return prefetch
 
@@ -236,10 +239,6 @@ class Session:
             raise RuntimeError("the session is closed")
         return self._made or self._open(running_loop())
 
-    @property
-    def _prefetch_bytes(self) -> int:
-        return self._engine.cache.budget
-
     def _open(self, loop: AbstractEventLoop | None) -> Engine:
         with self._lock:
             if self._closed:
@@ -265,7 +264,9 @@ class Session:
             await self._made.aclose()
 
     def _load(self, image_id: ImageId, rank: Rank, *, keep: bool = True) -> Load:
-        engine = self._engine
+        return self._load_on(self._engine, image_id, rank, keep=keep)
+
+    def _load_on(self, engine: Engine, image_id: ImageId, rank: Rank, *, keep: bool = True) -> Load:
         load = Load(image_id, engine.host, engine.loads, rank, keep=keep)
         self._loads.add(load)
         return load

@@ -81,12 +81,19 @@ class SharedLoads:
         self._tasks = tasks
         self._report = report
         self._loads: dict[ImageId, _Load] = {}
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._loads)
 
     def join(self, member: Member) -> None:
-        """Answer from the cache, or join the load of the member's image, or start it."""
+        """Answer from the cache, or join the load of the member's image, or start it.
+
+        After `close` the answer is an error.
+        """
+        if self._closed:
+            self._end(member, ImageLoadError("the session is closed", image_id=member.image_id))
+            return
         image = self._cache.get(member.image_id)
         if image is not None:
             if self._deliver(member, image):
@@ -114,8 +121,9 @@ class SharedLoads:
             self._counters.cancelled += 1
             load.upstream.dispose()
 
-    def clear(self) -> None:
-        """Cancel every load."""
+    def close(self) -> None:
+        """Cancel every load, and refuse those to come."""
+        self._closed = True
         for load in tuple(self._loads.values()):
             for member in tuple(load.members):
                 self.leave(member)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cornerstream.images.errors import FetchError, ObserverError
+from cornerstream.images.errors import FetchError, ImageLoadError, ObserverError
 from cornerstream.images.image_id import ImageId
 from cornerstream.policies import Situation, Window, around, in_order
 from cornerstream.ranks import Lane
@@ -328,3 +328,40 @@ def test_the_window_leans_in_the_direction_of_travel() -> None:
     assert sorted(Window(3, 1)(Situation(20, 10, 1))) == [9, 10, 11, 12, 13]
     assert sorted(Window(3, 1)(Situation(20, 10, -1))) == [7, 8, 9, 10, 11]
     assert list(Window(2, 2)(Situation(20, 10, 1)))[:3] == [10, 11, 9]
+
+
+# The session ends
+
+
+def test_moves_and_streams_around_the_end_of_a_session() -> None:
+    """What another thread still asks for while the session closes is silent, or a typed error, and starts nothing."""
+    held = HeldLoader()
+    reported: list[object] = []
+    with Session(registry=registry_of(held=held)) as session:
+        host = session._engine.host
+        host.call(host.loop.set_exception_handler, lambda _, context: reported.append(context))
+        scroll, stream, load = session.scroll(SERIES), session.stream(SERIES), session.load(IDS[0])
+        for index in range(20):
+            scroll.to(index)
+    scroll.to(3)
+    errors: list[Exception] = []
+    load.observable.subscribe(None, errors.append)
+    stream.subscribe(None, errors.append)
+    assert reported == []
+    assert errors == []
+
+
+async def test_a_closed_session_loads_nothing_more() -> None:
+    held = HeldLoader()
+    async with Session(registry=registry_of(held=held)) as session:
+        load, stream = session.load(IDS[0]), session.stream(SERIES)
+        first = session.load(IDS[1])
+        begun = asyncio.ensure_future(first.begin())
+        await held.until_started(1)
+    with pytest.raises(asyncio.CancelledError):
+        await begun
+    with pytest.raises((asyncio.CancelledError, ImageLoadError)):
+        await load
+    with pytest.raises(ImageLoadError, match="the session is closed"):
+        _ = [image async for image in stream]
+    assert held.started == [IDS[1]]

@@ -193,7 +193,8 @@ def test_flipped_bytes_give_a_picture_of_the_right_shape_or_a_decode_error(uid: 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_damaged_htj2k_code_block_that_openjph_reports_is_refused(noise: NDArray[np.uint16]) -> None:
     data = encode(noise, HT_LOSSLESS)
-    reported: list[object] = []
+    reported: list[object] = []  # newer imagecodecs raise instead
+    refused = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "unraisablehook", reported.append)
         for at in range(200, len(data) - 2, 40):
@@ -202,9 +203,10 @@ def test_a_damaged_htj2k_code_block_that_openjph_reports_is_refused(noise: NDArr
             try:
                 decode(noise, damaged, HT_LOSSLESS)
             except DecodeError:
+                refused += 1
                 continue
             assert len(reported) == before, "an error was reported, and a picture returned"
-    assert reported, "no damage was reported: the test proves nothing"
+    assert refused, "no damage was found: the test proves nothing"
 
 
 @pytest.mark.parametrize("value", [0x5A5A, 0xA5A5, 0])
