@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,9 +97,13 @@ def _metadata_text(instance: IndexedInstance, base_url: str, limits: Limits) -> 
 
 def _reference(dataset: Dataset, instance: IndexedInstance, base_url: str) -> Callable[[DataElement], str]:
     """Makes the BulkDataURI of an element; pydicom hands over the element without its place."""
-    paths = {id(element): path for path, element in large_elements(dataset)}
     url = _bulk_url(instance, base_url)
-    return lambda element: url + paths[id(element)]
+
+    @cache
+    def paths() -> dict[int, str]:
+        return {id(element): path for path, element in large_elements(dataset)}
+
+    return lambda element: url + paths()[id(element)]
 
 
 def _pixel_tag(path: Path, limits: Limits) -> str:
