@@ -89,8 +89,10 @@ class SharedLoads:
     def join(self, member: Member) -> None:
         """Answer from the cache, or join the load of the member's image, or start it.
 
-        After `close` the answer is an error.
+        After `close` the answer is an error. One who has left already, from another thread, starts nothing.
         """
+        if member.observer is None:
+            return
         if self._closed:
             self._end(member, ImageLoadError("the session is closed", image_id=member.image_id))
             return

@@ -17,6 +17,7 @@ from cornerstream.images.metadata import ImageQuality
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.session import Session
 from tests.support.fakes import HeldLoader, make_image, registry_of
+from tests.support.leaks import turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -213,6 +214,20 @@ async def test_keep_false_reads_the_cache_and_does_not_fill_it(session: Session,
     await session.load(A, keep=False)
     assert held.started == [A, A]
     assert session.stats().cache_hits == 1
+
+
+def test_who_leaves_before_the_loop_hears_of_him_starts_nothing() -> None:
+    held = HeldLoader()
+    with Session(registry=registry_of(held=held)) as session:
+        host = session._engine.host
+        blocked, go = threading.Event(), threading.Event()
+        host.call(lambda: (blocked.set(), go.wait(20)))
+        assert blocked.wait(20)  # the loop stands still
+        session.load(A).observable.subscribe(lambda _: None).dispose()
+        go.set()
+        host.block(turns())
+        assert held.started == []
+        assert session.stats().cancelled == 0
 
 
 class Tap:
