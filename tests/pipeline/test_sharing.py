@@ -221,8 +221,13 @@ def test_who_leaves_before_the_loop_hears_of_him_starts_nothing() -> None:
     with Session(registry=registry_of(held=held)) as session:
         host = session._engine.host
         blocked, go = threading.Event(), threading.Event()
-        host.call(lambda: (blocked.set(), go.wait(20)))
-        assert blocked.wait(20)  # the loop stands still
+
+        def stand_still() -> None:
+            blocked.set()
+            go.wait(20)
+
+        host.call(stand_still)
+        assert blocked.wait(20)
         session.load(A).observable.subscribe(lambda _: None).dispose()
         go.set()
         host.block(turns())
