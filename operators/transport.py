@@ -22,6 +22,7 @@ from cornerstream.operators.http_rules import (
     status_error,
     take_credentials,
 )
+from cornerstream.operators.name_lookup import NameLookup
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -63,6 +64,7 @@ class AiohttpTransport:
         self._headers = by_origin(headers or {})
         self._ssl = ssl
         self._cross_origin = cross_origin_redirects
+        self._names = NameLookup()
         self._session: ClientSession | None = None
         self._closed = False
 
@@ -81,6 +83,7 @@ class AiohttpTransport:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+        self._names.close()
 
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[AiohttpResponse]:
@@ -136,7 +139,7 @@ class AiohttpTransport:
         if self._closed:
             raise FetchError("the transport is closed")
         if self._session is None:
-            self._session = _new_session(self._limits, self._ssl)
+            self._session = _new_session(self._limits, self._ssl, self._names)
         return self._session
 
 
@@ -233,11 +236,11 @@ def _about(error: FetchError, request: HttpRequest) -> None:
         error.about(request.image_id)
 
 
-def _new_session(limits: Limits, ssl: SSLContext | None) -> ClientSession:
+def _new_session(limits: Limits, ssl: SSLContext | None, names: NameLookup) -> ClientSession:
     import aiohttp  # noqa: PLC0415 - importing cornerstream stays quick
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=True if ssl is None else ssl),
+        connector=aiohttp.TCPConnector(limit=0, ssl=True if ssl is None else ssl, resolver=names.resolver()),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(
             total=None,
