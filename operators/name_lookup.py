@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,7 @@ class NameLookup:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cornerstream-names")
-        self._pending = 0
+        self._running: set[Future[Any]] = set()
 
     def resolver(self) -> ThreadedResolver:
         """A resolver of aiohttp's that looks names up here."""
@@ -38,13 +38,10 @@ class NameLookup:
 
     def close(self) -> None:
         """End the threads; one that is in the middle of a look-up, which cannot be stopped, ends after it."""
-        self._threads.shutdown(wait=not self._pending, cancel_futures=True)
+        self._threads.shutdown(wait=not self._running, cancel_futures=True)
 
     async def _run(self, function: partial[Any]) -> Any:
         future = self._threads.submit(function)
-        self._pending += 1
-        future.add_done_callback(self._ended)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
         return await asyncio.wrap_future(future)
-
-    def _ended(self, _: object) -> None:
-        self._pending -= 1
