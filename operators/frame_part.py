@@ -6,18 +6,18 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import reactivex as rx
-from reactivex import operators as ops
+from reactivex import Observable
+from reactivex.disposable import CompositeDisposable
 
-from cornerstream.images.errors import SplitError
+from cornerstream.images.errors import ImageLoadError, SplitError
 from cornerstream.images.frames import EncodedFrame
 from cornerstream.operators.content_types import transfer_syntax_of
 from cornerstream.operators.native_frames import frame_bits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from reactivex import Observable
+    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
@@ -62,22 +62,53 @@ def join_metadata(
     """
 
     def operator(source: Observable[Part]) -> Observable[EncodedFrame]:
-        def subscribed() -> Observable[EncodedFrame]:
-            begin = perf_counter()
+        def subscribe(observer: ObserverBase[EncodedFrame], scheduler: SchedulerBase | None = None) -> DisposableBase:
+            join = _Join(observer, frame_number)
+            return CompositeDisposable(
+                source.subscribe(join.on_part, observer.on_error, join.on_last_part, scheduler=scheduler),
+                metadata.subscribe(join.on_metadata, observer.on_error, scheduler=scheduler),
+            )
 
-            def joined(both: tuple[Part, InstanceMetadata]) -> EncodedFrame:
-                encoded = encoded_frame(*both, frame_number)
-                return replace(encoded, timings={"fetch": perf_counter() - begin})
-
-            one_part = source.pipe(ops.to_list(), ops.map(_only))
-            return rx.zip(one_part, metadata).pipe(ops.map(joined))
-
-        return rx.defer(lambda _: subscribed())
+        return Observable(subscribe)
 
     return operator
 
 
-def _only(parts: Sequence[Part]) -> Part:
-    if len(parts) != 1:
-        raise SplitError(f"the answer has {len(parts)} parts where one frame was asked for")
-    return parts[0]
+class _Join:
+    """One subscription: waits for both, whichever comes first."""
+
+    def __init__(self, observer: ObserverBase[EncodedFrame], frame_number: int) -> None:
+        self._observer = observer
+        self._frame_number = frame_number
+        self._begin = perf_counter()
+        self._parts: list[Part] = []
+        self._complete = False
+        self._metadata: InstanceMetadata | None = None
+
+    def on_part(self, part: Part) -> None:
+        self._parts.append(part)
+
+    def on_last_part(self) -> None:
+        self._complete = True
+        self._send()
+
+    def on_metadata(self, metadata: InstanceMetadata) -> None:
+        self._metadata = metadata
+        self._send()
+
+    def _send(self) -> None:
+        if not self._complete or self._metadata is None:
+            return
+        try:
+            frame = self._frame(self._metadata)
+        except ImageLoadError as error:
+            self._observer.on_error(error)
+            return
+        self._observer.on_next(frame)
+        self._observer.on_completed()
+
+    def _frame(self, metadata: InstanceMetadata) -> EncodedFrame:
+        if len(self._parts) != 1:
+            raise SplitError(f"the answer has {len(self._parts)} parts where one frame was asked for")
+        frame = encoded_frame(self._parts.pop(), metadata, self._frame_number)
+        return replace(frame, timings={"fetch": perf_counter() - self._begin})
