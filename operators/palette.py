@@ -142,4 +142,5 @@ def _append(values: list[int], opcode: int, length: int, operands: list[int]) ->
         raise DecodeError("the first palette segment is linear and has nothing to start from (PS3.3 C.7.9.2.2)")
     first, last = values[-1], operands[0]
     # From the entry before the segment (not repeated) to `last`, which is its last entry.
-    values.extend(np.around(np.linspace(first, last, length + 1)[1:]).astype(int).tolist())
+    # The nearest integer, halves upwards; PS3.3 leaves the rounding open.
+    values.extend(first + (2 * step * (last - first) + length) // (2 * length) for step in range(1, length + 1))
