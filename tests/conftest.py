@@ -6,12 +6,19 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from cornerstream.phantom import PhantomStudy, write_study
 from tests.support.orthanc import Orthanc, missing, running_orthanc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# Whoever develops explores with new examples every time; whether a change gets in must not depend on chance.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
