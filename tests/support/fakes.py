@@ -67,6 +67,11 @@ class HeldLoader:
         for image_id in image_ids:
             self._gate(image_id).set()
 
+    def hold(self, image_id: str) -> None:
+        """Let later loads of an image wait again, and not fail."""
+        self._gate(image_id).clear()
+        self._errors.pop(image_id, None)
+
     def fail(self, image_id: str, error: Exception) -> None:
         """Let a load end in an error."""
         self._errors[image_id] = error
