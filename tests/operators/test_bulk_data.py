@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from cornerstream.images.limits import Limits
 from cornerstream.operators.bulk_data import fetch_tables, table_references
 from cornerstream.operators.transport import AiohttpTransport
 from cornerstream.server.running import running_app
+from tests.support.leaks import nothing_left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,3 +80,27 @@ async def test_limits_and_statuses() -> None:
             await fetch_tables(instance("bulk/1"), f"{origin}/a/metadata", http, Limits(metadata_bytes=255))
         with pytest.raises(HttpStatusError):
             await fetch_tables(instance("bulk/2"), f"{origin}/a/metadata", http)
+
+
+async def test_cancelled_midway_closes_the_socket() -> None:
+    app = web.Application()
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: web.Request) -> web.Response:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gone.set()
+        return web.Response()
+
+    app.add_routes([web.get("/a/bulk/1", hold)])
+    async with running_app(app) as at, nothing_left(), AiohttpTransport() as http:
+        found = instance("bulk/1")
+        fetching = asyncio.ensure_future(fetch_tables(found, f"{at.origin}/a/metadata", http))
+        await asked.wait()
+        fetching.cancel()
+        await gone.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await fetching
+        assert found == instance("bulk/1")

@@ -30,19 +30,6 @@ IDS = [f"held:{index}" for index in range(20)]
 SERIES = Series(tuple(ImageId.parse(text) for text in IDS))
 
 
-@pytest.fixture
-async def held() -> HeldLoader:
-    return HeldLoader()
-
-
-@pytest.fixture
-async def session(held: HeldLoader) -> AsyncGenerator[Session, None]:
-    async with Session(registry=registry_of(held=held)) as session:
-        yield session
-    assert session._made is not None
-    assert session._made.tasks == set()
-
-
 class Failure:
     """An on_error that can be waited for."""
 

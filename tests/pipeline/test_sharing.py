@@ -45,19 +45,6 @@ class Sink:
         self.completed += 1
 
 
-@pytest.fixture
-async def held() -> HeldLoader:
-    return HeldLoader()
-
-
-@pytest.fixture
-async def session(held: HeldLoader) -> AsyncGenerator[Session, None]:
-    async with Session(registry=registry_of(held=held)) as session:
-        yield session
-    assert session._made is not None
-    assert session._made.tasks == set()
-
-
 async def test_subscribers_of_one_image_share_its_load(session: Session, held: HeldLoader) -> None:
     sinks = [Sink() for _ in range(5)]
     for sink in sinks:
