@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from reactivex import Observable
 
+    from cornerstream.cache import ByteCache
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.load import Load
@@ -28,14 +29,15 @@ class Scroll(Disposable):
     """One viewport on one series.
 
     `to(index)` asks for an index: its load goes first, its neighbours follow by the policy, everything else of this
-    scroll is disposed. `images` emits the image of the index asked for last, and never one for an earlier index.
+    scroll is disposed. `images` emits the image of the index asked for last, and never one for an earlier index. That
+    image stays in the cache while it is shown.
 
     Args:
         series: What is scrolled through.
         host: The session's loop.
         load: Makes a load at a rank.
+        cache: The session's images; its budget bounds the neighbours.
         policy: Which neighbours to keep near.
-        budget_bytes: Bytes that the neighbours may take.
     """
 
     def __init__(
@@ -43,14 +45,14 @@ class Scroll(Disposable):
         series: Series,
         host: LoopHost,
         load: Callable[[ImageId, Rank], Load],
+        cache: ByteCache[Image],
         policy: PrefetchPolicy | None = None,
-        budget_bytes: int = 0,
     ) -> None:
         super().__init__(lambda: host.call(self._close))
         self.series = series
         self._host = host
         self._policy = policy or Window()
-        self._budget_bytes = budget_bytes
+        self._cache = cache
         self._wishes = WishList(series, load, self._arrived, self._ended)
         self._images: Subject[Image] = Subject()
         self._errors: Subject[Exception] = Subject()
@@ -98,15 +100,24 @@ class Scroll(Disposable):
     def _move(self, index: int) -> None:
         if self.is_disposed:
             return
-        before, self._index = self._index, index
+        before = self._index
         if before is not None and before != index:
             self._direction = 1 if index > before else -1
-        situation = Situation(len(self.series), index, self._direction, self.series.image_bytes, self._budget_bytes)
+        self._pin(index)
+        situation = Situation(len(self.series), index, self._direction, self.series.image_bytes, self._cache.budget)
         ranks = {index: Rank(Lane.INTERACTION)}
         for distance, near in enumerate(self._policy(situation)):
             ranks.setdefault(near, Rank(Lane.PREFETCH, distance))
         self._wishes.renew(index)
         self._wishes.wish(ranks.items())
+
+    def _pin(self, index: int | None) -> None:
+        """What is shown cannot be evicted; what is shown no longer can."""
+        before, self._index = self._index, index
+        if index is not None:
+            self._cache.pin(self.series[index])
+        if before is not None:
+            self._cache.unpin(self.series[before])
 
     def _arrived(self, index: int, image: Image) -> None:
         if index == self._index and not self.is_disposed:
@@ -118,5 +129,6 @@ class Scroll(Disposable):
 
     def _close(self) -> None:
         self._wishes.clear()
+        self._pin(None)
         self._images.on_completed()
         self._errors.on_completed()

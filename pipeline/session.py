@@ -7,6 +7,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self
 from weakref import WeakSet
 
+from reactivex.disposable import Disposable
+
 from cornerstream.engine import Engine, Options
 from cornerstream.folder import list_folder
 from cornerstream.image_stream import ImageStream
@@ -173,7 +175,7 @@ class Session:
     def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
         """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""
         engine = self._engine
-        scroll = Scroll(_series(series), engine.host, partial(self._load_on, engine), policy, engine.cache.budget)
+        scroll = Scroll(_series(series), engine.host, partial(self._load_on, engine), engine.cache, policy)
         self._handles.add(scroll)
         return scroll
 
@@ -208,6 +210,12 @@ class Session:
     def cached(self, image_id: ImageId | str) -> bool:
         """The complete image is in the cache."""
         return ImageId.parse(image_id) in self._engine.cache
+
+    def pin(self, image_id: ImageId | str) -> DisposableBase:
+        """Keep an image in the cache, now or when it comes, until the returned disposable is disposed."""
+        key, engine = ImageId.parse(image_id), self._engine
+        engine.host.call(engine.cache.pin, key)
+        return Disposable(lambda: engine.host.call(engine.cache.unpin, key))
 
     def stats(self) -> SessionStats:
         """The figures now; from another thread they may be a moment old."""

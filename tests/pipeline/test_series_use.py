@@ -239,6 +239,32 @@ async def test_a_disposed_scroll_completes_and_stays_silent(session: Session, he
         scroll.to(20)
 
 
+async def test_what_is_shown_stays_in_the_cache_until_it_is_not_shown(held: HeldLoader) -> None:
+    held.release(*IDS)
+    one_image = 8 * 8 * 2
+    async with Session(registry=registry_of(held=held), cache_bytes=4 * one_image) as session:
+        scroll = session.scroll(SERIES, policy=Window(0, 0))
+        scroll.to(0)
+        for text in IDS[1:8]:
+            await session.load(text)
+        assert session.cached(IDS[0])
+        scroll.to(1)
+        scroll.to(1)
+        for text in IDS[2:9]:
+            await session.load(text)
+        assert [session.cached(text) for text in IDS[:2]] == [False, True]
+        scroll.dispose()
+        for text in IDS[2:9]:
+            await session.load(text)
+        assert not session.cached(IDS[1])
+        with session.pin(IDS[0]):
+            for text in IDS[:9]:
+                await session.load(text)
+            assert session.cached(IDS[0])
+        await session.load(IDS[10])
+        assert session._engine.cache._pins == {}
+
+
 # Prefetch
 
 
