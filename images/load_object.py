@@ -94,10 +94,10 @@ class ImageLoadObject:
             ImageLoadError: The load failed.
             concurrent.futures.CancelledError: The load was cancelled.
             TimeoutError: The time is over.
-            RuntimeError: A loop runs in this thread, which blocking would stop; use `await` there.
+            RuntimeError: The loop that the load needs runs in this thread; use `await` there.
         """
-        if _in_loop():
-            raise RuntimeError("result() would block the running event loop; use `await load` here")
+        if self._would_wait_for_itself():
+            raise RuntimeError("result() would block the event loop that the load needs; use `await load` here")
         signals: SimpleQueue[_Signal] = SimpleQueue()
         last = _LastSignal(signals.put)
         subscription = self._subscriptions.connect(self._source, last)
@@ -140,6 +140,10 @@ class ImageLoadObject:
         subscription = self._subscriptions.connect(self._source, _LastSignal(resolve))
         future.add_done_callback(lambda _: subscription.dispose())
         return future
+
+    def _would_wait_for_itself(self) -> bool:
+        """Blocking this thread would stop what is waited for; where that is not known, any running loop may be it."""
+        return _in_loop()
 
     async def _last(self) -> Image:
         image = await self.begin()

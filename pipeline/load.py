@@ -54,6 +54,9 @@ class Load(ImageLoadObject):
     def rank(self, rank: Rank) -> None:
         self._host.call(self._rank.change, rank)
 
+    def _would_wait_for_itself(self) -> bool:
+        return self._host.is_current()
+
     def _join(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
         member = Member(self.image_id, observer, self._rank, keep=self._keep, progress=self._bytes)
         self._host.call(self._loads.join, member)

@@ -80,6 +80,15 @@ async def test_awaited_from_another_loop(file_id: str) -> None:
         assert [image.rows async for image in load] == [64]
 
 
+async def test_blocking_beside_another_loop_as_in_a_notebook(file_id: str) -> None:
+    with Session() as session:
+        assert session.load(file_id).result(20).rows == 64
+        assert len(session.folder(file_id.removeprefix("dicomfile:"))[0]) == 1
+    async with Session() as session:
+        with pytest.raises(RuntimeError, match="await load"):
+            session.load(file_id).result(20)
+
+
 async def test_closing_on_its_own_loop_must_be_awaited() -> None:
     async with Session() as session:
         with pytest.raises(RuntimeError, match=r"await session\.aclose"):
