@@ -83,7 +83,8 @@ def server_process(
 ) -> Iterator[ServerAddress]:
     """Serve a folder from a process of its own, on loopback and a free port; arguments as `create_app`.
 
-    The process ends with the context, and by itself if this program ends without leaving it.
+    The process ends with the context, and by itself if this program ends without leaving it. It is spawned, so a script
+    that calls this at its top level needs `if __name__ == "__main__":` around it.
 
     Raises:
         RuntimeError: The server did not start.
