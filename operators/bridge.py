@@ -10,7 +10,7 @@ import asyncio
 from concurrent.futures import CancelledError
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable
 from reactivex.disposable import Disposable
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-running_tasks: ContextVar[set[asyncio.Task[None]] | None] = ContextVar("running_tasks", default=None)
+running_tasks: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("running_tasks", default=None)
 """Where new tasks are held until they end; a session sets it around `subscribe` to know what is left of it."""
 
-_orphans: set[asyncio.Task[None]] = set()
+_orphans: set[asyncio.Task[Any]] = set()
 
 
 def spawn(coroutine: Awaitable[None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:

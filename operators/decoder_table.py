@@ -179,9 +179,19 @@ def decoder_for(transfer_syntax_uid: str, prefer: str | None = None) -> Decoder:
     return decoder
 
 
-def _named(row: TransferSyntax, name: str) -> Iterator[Decoder]:
-    if name not in decoder_names():
+def checked_name(name: str | None) -> str | None:
+    """The name of a decoder, or `None`.
+
+    Raises:
+        ValueError: No decoder of the table has that name.
+    """
+    if name is not None and name not in decoder_names():
         raise ValueError(f"no decoder is named {name!r}; there are {', '.join(sorted(decoder_names()))}")
+    return name
+
+
+def _named(row: TransferSyntax, name: str) -> Iterator[Decoder]:
+    checked_name(name)
     return (decoder for decoder in row.decoders if decoder.name == name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cornerstream.cache import ByteCache
 from cornerstream.gate import PriorityGate
@@ -18,7 +18,7 @@ from cornerstream.stats import Counters, SessionStats
 from cornerstream.workers import WorkerScheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from concurrent.futures import Executor
     from ssl import SSLContext
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cornerstream.ranks import RankCell
     from cornerstream.registry import LoaderRegistry
 
+T = TypeVar("T")
 FILES_SHARE = 4  # one part in four of the budget holds encoded files and metadata, the others decoded images
 RESERVED_REQUESTS = 1  # what prefetch never takes, so that a click need not wait for it
 
@@ -63,7 +64,7 @@ class Engine:
     def __init__(self, host: LoopHost, options: Options) -> None:
         self.host = host
         self.options = options
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.counters = Counters()
         self.network = PriorityGate(options.max_requests, reserved=RESERVED_REQUESTS)
         self.workers = WorkerScheduler(host, options.executor, options.max_workers)
@@ -84,6 +85,19 @@ class Engine:
             limits=self.options.limits,
             prefer_decoder=self.options.prefer_decoder,
         )
+
+    async def tracked(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run something that ends with the session: closing it cancels what still runs.
+
+        Raises:
+            RuntimeError: The session is closed.
+        """
+        if self.loads.closed:
+            raise RuntimeError("the session is closed")
+        task = asyncio.ensure_future(make())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return await task
 
     def stats(self) -> SessionStats:
         """The figures now."""

@@ -51,7 +51,7 @@ class ImageStream:
         image_ids: Sequence[ImageId],
         host: LoopHost,
         load: Callable[[ImageId, Rank], Load],
-        tasks: set[asyncio.Task[None]],
+        tasks: set[asyncio.Task[Any]],
         *,
         ahead: int = 8,
         lane: Lane = Lane.PREFETCH,
@@ -86,7 +86,8 @@ class ImageStream:
             while (image := self._host.block(_next(images))) is not None:
                 yield image
         finally:
-            self._host.block(_close(images))
+            if not self._host.has_ended:  # else the loop has closed it
+                self._host.block(_close(images))
 
     async def _from_elsewhere(self) -> AsyncGenerator[Image, None]:
         images = self._run()
@@ -94,7 +95,8 @@ class ImageStream:
             while (image := await self._host.run(_next(images))) is not None:
                 yield image
         finally:
-            await self._host.run(_close(images))
+            if not self._host.has_ended:
+                await self._host.run(_close(images))
 
     async def _run(self) -> AsyncGenerator[Image, None]:
         """The one run behind every face: a window of loads that moves as images are taken."""

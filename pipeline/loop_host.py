@@ -30,12 +30,19 @@ class LoopHost:
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._thread: threading.Thread | None = None
+        self._door = threading.Lock()  # what comes in from other threads comes before `stop`, or not at all
+        self._stopped = False
         self.loop = loop or self._start_thread()
 
     @property
     def owns_thread(self) -> bool:
         """The loop runs in a thread of its own."""
         return self._thread is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """The loop takes no more work from other threads."""
+        return self._stopped or self.loop.is_closed()
 
     def is_current(self) -> bool:
         """This thread is the loop's."""
@@ -48,12 +55,22 @@ class LoopHost:
         """
         if self.is_current():
             function(*args)
-        elif not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(function, *args)
+            return
+        with self._door:
+            if not self.has_ended:
+                self.loop.call_soon_threadsafe(function, *args)
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the loop, from another thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        """Run a coroutine on the loop, from another thread.
+
+        Raises:
+            RuntimeError: The loop has ended.
+        """
+        with self._door:
+            if not self.has_ended:
+                return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        coroutine.close()
+        raise RuntimeError("the session is closed: its event loop has ended")
 
     async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and await it here, on whichever loop that is."""
@@ -78,11 +95,15 @@ class LoopHost:
             future.cancel()
 
     def stop(self) -> None:
-        """Stop the thread, if it is our own, and wait for its end."""
-        if self._thread is not None and self._thread.is_alive():
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            if self._thread is not threading.current_thread():
-                self._thread.join()
+        """Stop the thread, if it is our own, and wait for its end; what still runs there is cancelled."""
+        if self._thread is None:
+            return
+        with self._door:
+            if not self.has_ended:
+                self._stopped = True
+                self.loop.call_soon_threadsafe(self.loop.stop)
+        if self._thread is not threading.current_thread():
+            self._thread.join()
 
     def _start_thread(self) -> asyncio.AbstractEventLoop:
         started = threading.Event()
@@ -93,6 +114,7 @@ class LoopHost:
             loop.call_soon(started.set)
             try:
                 loop.run_forever()
+                _cancel_all(loop)
                 loop.run_until_complete(loop.shutdown_asyncgens())
             finally:
                 loop.close()
@@ -101,3 +123,12 @@ class LoopHost:
         self._thread.start()
         started.wait()
         return loop
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    """Whoever waits in another thread for something of this loop must hear that it will not come."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        loop.run_until_complete(asyncio.wait(tasks))

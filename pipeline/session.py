@@ -16,7 +16,7 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.load import Load
 from cornerstream.loop_host import LoopHost, running_loop
-from cornerstream.operators.decoder_table import decoder_names
+from cornerstream.operators.decoder_table import checked_name
 from cornerstream.policies import Situation
 from cornerstream.policies import around as around_position
 from cornerstream.prefetch import Prefetch
@@ -89,7 +89,7 @@ class Session:
             headers=headers,
             ssl=ssl,
             limits=limits,
-            prefer_decoder=_checked(prefer_decoder),
+            prefer_decoder=checked_name(prefer_decoder),
         )
         self._lock = Lock()  # for the first use, which may come from two threads
         self._host: LoopHost | None = None
@@ -149,19 +149,21 @@ class Session:
         """
         engine = self._engine
         listing: Listing[Series] = Listing(
-            engine.host, lambda: list_study(engine, base_url, study_uid, listing.skipped)
+            engine.host, partial(engine.tracked, lambda: list_study(engine, base_url, study_uid, listing.skipped))
         )
         return listing
 
     def studies(self, base_url: str, **matches: str) -> Listing[Study]:
         """The studies of a DICOMweb server (QIDO-RS), matched by DICOM keywords such as `PatientID="…"`."""
         engine = self._engine
-        return Listing(engine.host, lambda: list_studies(engine, base_url, matches))
+        return Listing(engine.host, partial(engine.tracked, lambda: list_studies(engine, base_url, matches)))
 
     def folder(self, path: str | PathLike[str]) -> Listing[Series]:
         """The series of the DICOM files below a folder, with their image ids in order."""
         engine = self._engine
-        listing: Listing[Series] = Listing(engine.host, lambda: list_folder(engine, path, listing.skipped))
+        listing: Listing[Series] = Listing(
+            engine.host, partial(engine.tracked, lambda: list_folder(engine, path, listing.skipped))
+        )
         return listing
 
     def stream(
@@ -237,8 +239,11 @@ class Session:
         if self._host is not None and self._host.is_current():
             raise RuntimeError("close() would block the session's own loop; use `await session.aclose()`")
         host = self._end()
-        if host is not None:
-            host.block(self._shut_down())
+        if host is not None and self._made is not None:
+            if host.has_ended:
+                self._made.workers.shut_down()  # all else went with its loop
+            else:
+                host.block(self._shut_down())
             host.stop()
 
     @property
@@ -278,12 +283,6 @@ class Session:
         load = Load(image_id, engine.host, engine.loads, rank, keep=keep)
         self._loads.add(load)
         return load
-
-
-def _checked(decoder: str | None) -> str | None:
-    if decoder is not None and decoder not in decoder_names():
-        raise ValueError(f"no decoder is named {decoder!r}; there are {', '.join(sorted(decoder_names()))}")
-    return decoder
 
 
 def _image_ids(series: Series | Sequence[ImageId | str]) -> Sequence[ImageId]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.scheduler import CurrentThreadScheduler
 
 from cornerstream.images.errors import ImageLoadError, ObserverError
 from cornerstream.images.metadata import ImageQuality
@@ -13,7 +15,6 @@ from cornerstream.operators.bridge import running_tasks
 from cornerstream.ranks import BestRank
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from reactivex import Observable
@@ -72,7 +73,7 @@ class SharedLoads:
         start: Callable[[ImageId, RankCell, Callable[[Progress], None]], Observable[Image]],
         cache: ByteCache[Image],
         counters: Counters,
-        tasks: set[asyncio.Task[None]],
+        tasks: set[asyncio.Task[Any]],
         report: Callable[[str, BaseException], None],
     ) -> None:
         self._start = start
@@ -81,7 +82,7 @@ class SharedLoads:
         self._tasks = tasks
         self._report = report
         self._loads: dict[ImageId, _Load] = {}
-        self._closed = False
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self._loads)
@@ -93,7 +94,7 @@ class SharedLoads:
         """
         if member.observer is None:
             return
-        if self._closed:
+        if self.closed:
             self._end(member, ImageLoadError("the session is closed", image_id=member.image_id))
             return
         image = self._cache.get(member.image_id)
@@ -109,7 +110,12 @@ class SharedLoads:
             return
         load = self._loads[member.image_id] = _Load()
         load.join(member)
-        self._begin(member.image_id, load)
+        if CurrentThreadScheduler.singleton().schedule_required():
+            self._begin(member.image_id, load)
+        else:
+            # Inside somebody's subscribe Rx would put off what sources such as `just` emit until that has returned, and
+            # the tasks they lead to would begin unseen by the session.
+            asyncio.get_running_loop().call_soon(self._begin, member.image_id, load)
 
     def leave(self, member: Member) -> None:
         """Take a subscriber out; nothing reaches it any more. The last one out cancels the load."""
@@ -125,12 +131,14 @@ class SharedLoads:
 
     def close(self) -> None:
         """Cancel every load, and refuse those to come."""
-        self._closed = True
+        self.closed = True
         for load in tuple(self._loads.values()):
             for member in tuple(load.members):
                 self.leave(member)
 
     def _begin(self, image_id: ImageId, load: _Load) -> None:
+        if self._loads.get(image_id) is not load:
+            return  # everybody has left again
         token = running_tasks.set(self._tasks)
         try:
             source = self._start(image_id, load.rank, partial(self._on_progress, load))

@@ -54,6 +54,7 @@ class WorkerScheduler(Scheduler):
         self._given = executor
         self._threads: Executor | None = executor
         self._processes: Executor | None = None
+        self._closed = False
         self._running: set[Future[object]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -121,6 +122,11 @@ class WorkerScheduler(Scheduler):
             await asyncio.wait(self._tasks)
         if self._running:
             await asyncio.wait([asyncio.wrap_future(future) for future in self._running])
+        self.shut_down()
+
+    def shut_down(self) -> None:
+        """Shut down the executors made here, and take no more work."""
+        self._closed = True
         for executor in (self._threads, self._processes):
             if executor is not None and executor is not self._given:
                 executor.shutdown()
@@ -156,6 +162,8 @@ class WorkerScheduler(Scheduler):
 
     def _executor(self, *, holds_lock: bool) -> Executor:
         """Threads, but processes for a function that would hold the interpreter lock beside the loop."""
+        if self._closed:
+            raise RuntimeError("the session is closed")
         if holds_lock and (self._given is None or isinstance(self._given, ThreadPoolExecutor)):
             if self._processes is None:
                 self._processes = ProcessPoolExecutor(self._gate.slots, mp_context=get_context("spawn"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from cornerstream.phantom import write_study
@@ -121,12 +123,42 @@ async def turn_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
+async def test_while_connecting(route: str) -> None:
+    """A port whose queue of connections is full: the next client waits for the answer to its SYN."""
+    path = "/studies/1/series/2/instances/3/frames/1" if route == "wadors" else "/x.dcm"
+    with socket.socket() as server, socket.socket() as first, socket.socket() as second:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        port = server.getsockname()[1]
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        async with nothing_left(), Session() as session:
+            ours = {one.laddr for one in connecting(port)}
+            watch = Watch(session.load(f"{route}:http://127.0.0.1:{port}{path}"))
+            await turn_until(lambda: {one.laddr for one in connecting(port)} > ours)
+            assert session.stats().tasks > 0
+            watch.cancel()
+            await turn_until(lambda: session.stats().tasks == 0)
+            assert {one.laddr for one in connecting(port)} == ours
+            assert (watch.late, watch.images, watch.errors) == (0, [], [])
+            assert (session.stats().open_requests, session.stats().running) == (0, 0)
+
+
+def connecting(port: int) -> list[Any]:
+    """Connections of this process to a port that nobody has answered."""
+    found = psutil.Process().net_connections("tcp")
+    return [one for one in found if one.status == psutil.CONN_SYN_SENT and one.raddr[1:] == (port,)]
+
+
+@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("fault", ["hold", "hold-body:0", "hold-body:700", "drip:10:0.05"])
 async def test_while_the_server_answers(study: PhantomStudy, route: str, fault: str) -> None:
     async with nothing_left(), served(study) as at, Session() as session:
         watch = Watch(session.load(image_id(at, route, 0, fault)))
         sent = 700 if "700" in fault else 0
         await at.ledger.wait_until(lambda ledger: any(one.bytes_sent >= sent for one in ledger.open))
+        assert session.stats().tasks > 0  # else that none is left would prove nothing
         watch.cancel()
         await settled(session, at)
         assert "client gone" in {one.outcome for one in at.ledger.served}

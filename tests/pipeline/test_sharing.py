@@ -260,6 +260,7 @@ async def test_a_subscriber_that_races_with_the_last_one_leaving_gets_its_image(
             load = session.load("race:x", keep=False)
             first = session.load("race:x", keep=False).observable.subscribe(lambda _: None)
             join = partial(load.observable.subscribe, images.append)
+            await asyncio.sleep(0)  # the load has begun
             place = chance.randrange(3)
             if place == 0:
                 join()
@@ -267,6 +268,7 @@ async def test_a_subscriber_that_races_with_the_last_one_leaving_gets_its_image(
             first.dispose()
             if place == 2:
                 join()
+            await asyncio.sleep(0)
             tap.emit(image)
             got += len(images)
         assert session.stats().running == 0
