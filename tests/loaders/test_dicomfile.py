@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import psutil
 import pydicom.data
 import pytest
 import reactivex as rx
@@ -21,6 +20,7 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.loaders.context import LoadContext
 from cornerstream.loaders.dicomfile import load, local_path
 from cornerstream.operators.workers import ExecutorWorkers
+from tests.support.leaks import open_descriptors
 from tests.support.part10 import native
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ class NoTransport:
 
 @pytest.fixture
 def context() -> Iterator[LoadContext]:
-    before = psutil.Process().num_fds()
+    before = open_descriptors()
     resources = KeptResources()
     with ThreadPoolExecutor(1) as executor:
         resources.context = LoadContext(NoTransport(), ExecutorWorkers(executor), resources)
         yield resources.context
-    assert psutil.Process().num_fds() == before
+    assert not open_descriptors() - before
 
 
 def made(context: LoadContext) -> Counter[Hashable]:

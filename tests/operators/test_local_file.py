@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from cornerstream.images.errors import FetchError, SplitError, TruncatedError
 from cornerstream.operators.local_file import opened, read_exactly, stat_file, version_of
+from tests.support.leaks import open_descriptors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,12 +46,12 @@ def test_exact_reads_and_short_ones(path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_descriptor_is_closed_whatever_happens(path: Path) -> None:
-    before = psutil.Process().num_fds()
+    before = open_descriptors()
     with pytest.raises(SplitError), opened(str(path)):
         raise SplitError("inside")
     with pytest.raises(FetchError, match="Input/output error") as caught, opened(str(path)):
         raise OSError(5, "Input/output error")
     assert isinstance(caught.value.__cause__, OSError)
-    assert psutil.Process().num_fds() == before
+    assert not open_descriptors() - before
     with pytest.raises(FetchError, match="No such file"), opened(str(path) + ".gone"):
         pass

@@ -8,7 +8,6 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 import reactivex as rx
 
@@ -18,6 +17,7 @@ from cornerstream.operators.read_file import open_index, read_current, read_file
 from cornerstream.operators.split_frames import split_part10
 from cornerstream.operators.workers import ExecutorWorkers
 from tests.support.corpus import corpus_root, expected
+from tests.support.leaks import open_descriptors
 from tests.support.part10 import (
     DEFLATED,
     JPEG_XL,
@@ -44,9 +44,9 @@ F1, F2, F3 = jpeg_like(b"first one"), jpeg_like(b"two"), jpeg_like(b"the third")
 
 @pytest.fixture(autouse=True)
 def no_descriptor_is_left() -> Iterator[None]:
-    before = psutil.Process().num_fds()
+    before = open_descriptors()
     yield
-    assert psutil.Process().num_fds() == before
+    assert not open_descriptors() - before
 
 
 @pytest.fixture
