@@ -14,7 +14,7 @@ DEV := $(VENV)/.stamp-dev
 FLOORS := images operators loaders pipeline
 SOURCES := $(FLOORS) tests benchmarks tools
 
-.PHONY: help demo test check bench bench-smoke format clean
+.PHONY: help demo test test-long check bench bench-smoke format clean
 .PHONY: check-format check-lint check-docstrings check-docs unpacked-wheel check-wheel check-floors check-types
 
 help:  ## show this list
@@ -26,6 +26,10 @@ demo: $(RUN)  ## stream a CT study from a server on loopback, scroll through it,
 test: $(DEV)  ## run the tests
 	@echo "test: pytest"
 	$(BIN)/python -m pytest -q $(ARGS)
+
+test-long: $(DEV)  ## run the tests that take minutes: the whole corpus by every route, damaged frames, fuzzing
+	@echo "test-long: pytest"
+	$(BIN)/python -m pytest -q -m long $(ARGS)
 
 check: check-format check-lint check-docstrings check-docs check-wheel check-floors check-types  ## run every check
 	@echo "check: ok"
