@@ -195,6 +195,8 @@ def _jpegls() -> dict[str, EncodedFrame]:
 def _jpeg2000() -> dict[str, EncodedFrame]:
     grey16, signed, colour = _grey(16), _grey(16).view(np.int16), _colour()
 
+    j2k: dict[str, Any] = {"codecformat": "j2k", "level": 0, "reversible": True}
+
     def encode(pixels: NDArray[Any], **options: Any) -> bytes:
         return bytes(imagecodecs.jpeg2k_encode(pixels, **j2k | options))
 
