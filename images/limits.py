@@ -26,12 +26,19 @@ class Limits:
         sequence_depth: Nesting of sequences, in Part 10 and in DICOM JSON.
         redirects: HTTP redirects followed, within one origin.
         connect_seconds: Time to connect.
-        read_seconds: Longest silence of a server in the middle of a response.
+        read_seconds: Longest silence of a server in the middle of a response, and longest wait for its whole header.
+        decode_seconds: Time for one frame on a worker; a worker process is ended then, a thread is given up.
+        decode_bytes: Memory that a worker process may take beyond what it has at its start (Linux).
+        response_seconds: Time that one response may keep its reader waiting in all; the reader's own time does not count.
+        response_header_bytes: Bytes of the status line, and of one header field, of a response.
+        response_headers: Header fields of a response.
+        json_values: Values, members and commas of one DICOM JSON answer, each of which takes 60 to 200 bytes of memory.
+        references: Values that the metadata of one instance may leave to be fetched (BulkDataURI).
     """
 
     response_bytes: int = 4096 * MIB
     part_bytes: int = 1024 * MIB
-    parts: int = 100_000
+    parts: int = 20_000
     part_header_bytes: int = 8190
     part_headers: int = 128
     header_bytes: int = 256 * MIB
@@ -44,6 +51,13 @@ class Limits:
     redirects: int = 5
     connect_seconds: float = 30.0
     read_seconds: float = 60.0
+    decode_seconds: float = 60.0
+    decode_bytes: int = 4096 * MIB
+    response_seconds: float = 3600.0
+    response_header_bytes: int = 8190
+    response_headers: int = 128
+    json_values: int = 32_000_000
+    references: int = 256
 
 
 DEFAULT_LIMITS = Limits()

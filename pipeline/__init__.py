@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cornerstream.loaders.context import ImageLoader, LoadContext
     from cornerstream.policies import PrefetchPolicy, Situation, Window, around, in_order
     from cornerstream.prefetch import Prefetch
+    from cornerstream.process_workers import ProcessWorkers
     from cornerstream.ranks import Lane, Rank
     from cornerstream.registry import LoaderRegistry
     from cornerstream.scroll import Scroll
@@ -57,6 +58,7 @@ _HOMES = {
     "LoaderRegistry": "registry",
     "Prefetch": "prefetch",
     "PrefetchPolicy": "policies",
+    "ProcessWorkers": "process_workers",
     "Progress": "images.load_object",
     "Rank": "ranks",
     "Scroll": "scroll",
@@ -91,6 +93,7 @@ __all__ = [
     "LoaderRegistry",
     "Prefetch",
     "PrefetchPolicy",
+    "ProcessWorkers",
     "Progress",
     "Rank",
     "Scroll",

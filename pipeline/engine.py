@@ -46,6 +46,7 @@ class Options:
     max_requests: int = 8
     max_workers: int | None = None
     executor: Executor | None = None
+    isolated: bool = False
     transport: Transport | None = None
     headers: Mapping[str, Mapping[str, str]] | None = None
     ssl: SSLContext | None = None
@@ -67,7 +68,9 @@ class Engine:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.counters = Counters()
         self.network = PriorityGate(options.max_requests, reserved=RESERVED_REQUESTS)
-        self.workers = WorkerScheduler(host, options.executor, options.max_workers)
+        self.workers = WorkerScheduler(
+            host, options.executor, options.max_workers, limits=options.limits, isolated=options.isolated
+        )
         own = AiohttpTransport(options.limits, headers=options.headers, ssl=options.ssl)
         self._own_transport = own  # opens nothing before its first request
         self._transport: Transport = options.transport or own

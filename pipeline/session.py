@@ -53,6 +53,8 @@ class Session:
         max_requests: Responses open at once; one is never taken by prefetch.
         max_workers: Decoders at once; the cores of this process by default.
         executor: Runs the decoders in place of the session's own threads; it stays its owner's to shut down.
+        isolated: Decode in processes: one that crashes, hangs, or reaches `limits.decode_seconds` or `limits.decode_bytes`
+            costs the image it was at work on, and nothing else. For bytes from strangers.
         headers: Header fields by origin (`{"https://pacs:8443": {"Authorization": …}}`); they are sent nowhere else.
         ssl: A context for https.
         limits: Bounds for whatever comes from outside.
@@ -62,7 +64,7 @@ class Session:
         transport: Opens requests in place of aiohttp; it stays its owner's to close.
 
     Raises:
-        ValueError: No decoder has the name `prefer_decoder`.
+        ValueError: No decoder has the name `prefer_decoder`; or `isolated` beside an executor, which isolates or does not.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword, all optional
@@ -72,6 +74,7 @@ class Session:
         max_requests: int = 8,
         max_workers: int | None = None,
         executor: Executor | None = None,
+        isolated: bool = False,
         headers: Mapping[str, Mapping[str, str]] | None = None,
         ssl: SSLContext | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -79,12 +82,15 @@ class Session:
         registry: LoaderRegistry = default_registry,
         transport: Transport | None = None,
     ) -> None:
+        if isolated and executor is not None:
+            raise ValueError("isolated makes processes of its own; give ProcessWorkers as executor, or none")
         self._options = Options(
             registry=registry,
             cache_bytes=cache_bytes,
             max_requests=max_requests,
             max_workers=max_workers,
             executor=executor,
+            isolated=isolated,
             transport=transport,
             headers=headers,
             ssl=ssl,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.scheduler import Scheduler
 
 from cornerstream.gate import PriorityGate
-from cornerstream.images.errors import DecodeError
+from cornerstream.images.errors import DecodeError, LimitError
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.process_workers import ProcessWorkers, default_workers
 from cornerstream.ranks import Lane, Rank, RankCell
 
 if TYPE_CHECKING:
@@ -27,14 +27,6 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-def default_workers() -> int:
-    """One worker a core that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        return os.cpu_count() or 1
-
-
 class WorkerScheduler(Scheduler):
     """Runs functions on an executor behind a priority gate; also a scheduler for `observe_on`.
 
@@ -43,17 +35,30 @@ class WorkerScheduler(Scheduler):
 
     Args:
         host: The loop on which the gate lives.
-        executor: Any executor, which stays its owner's to shut down; `None` makes a thread pool.
+        executor: Any executor, which stays its owner's to shut down; `None` makes threads, and processes where they are
+            needed.
         slots: Functions at once.
+        limits: `decode_seconds` is how long a function may take; a thread that takes longer is given up.
+        isolated: Decoders run in processes, which limits can end; actions of `schedule` stay on threads.
     """
 
-    def __init__(self, host: LoopHost, executor: Executor | None = None, slots: int | None = None) -> None:
+    def __init__(
+        self,
+        host: LoopHost,
+        executor: Executor | None = None,
+        slots: int | None = None,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        isolated: bool = False,
+    ) -> None:
         super().__init__()
         self._host = host
         self._gate = PriorityGate(slots or default_workers())
         self._given = executor
-        self._threads: Executor | None = executor
-        self._processes: Executor | None = None
+        self._limits = limits
+        self._isolated = isolated
+        self._threads: ThreadPoolExecutor | None = None
+        self._processes: ProcessWorkers | None = None
         self._closed = False
         self._running: set[Future[object]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,24 +84,11 @@ class WorkerScheduler(Scheduler):
         """Run `function(*args)` when its rank's turn comes; see `Workers.run`.
 
         Raises:
-            DecodeError: The executor broke, as when a worker process died; the next call gets a fresh one.
+            LimitError: It takes longer than `limits.decode_seconds`, or a process needs more than `limits.decode_bytes`.
+            DecodeError: The executor broke, or a worker process died; the next call gets a fresh one.
         """
-        await self._gate.acquire(rank)
-        try:
-            future = self._executor(holds_lock=holds_lock).submit(function, *args)
-        except (BrokenExecutor, RuntimeError) as error:
-            self._gate.release()
-            self._drop_broken()
-            raise DecodeError(f"the workers take no more work: {error}") from error
-        except BaseException:
-            self._gate.release()
-            raise
-        self._hold(future)
-        try:
-            return await asyncio.wrap_future(future)
-        except BrokenExecutor as error:
-            self._drop_broken()
-            raise DecodeError(f"a worker died in the middle of its work: {error}") from error
+        in_process = self._isolated or holds_lock
+        return await self._run(function, args, rank, in_process=in_process, seconds=self._limits.decode_seconds)
 
     def schedule(self, action: ScheduledAction[S], state: S | None = None) -> DisposableBase:
         """Run an action on a worker, as work that somebody waits for."""
@@ -115,22 +107,45 @@ class WorkerScheduler(Scheduler):
         return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
 
     async def aclose(self) -> None:
-        """Wait for what runs, then shut down the executors made here."""
+        """Wait for what runs on threads, end what runs in processes, and shut down the executors made here."""
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if self._running:
-            await asyncio.wait([asyncio.wrap_future(future) for future in self._running])
+        if self._processes is not None:
+            self._processes.kill()
+        await asyncio.gather(*(asyncio.wrap_future(future) for future in self._running), return_exceptions=True)
         self.shut_down()
 
     def shut_down(self) -> None:
         """Shut down the executors made here, and take no more work."""
         self._closed = True
         for executor in (self._threads, self._processes):
-            if executor is not None and executor is not self._given:
+            if executor is not None:
                 executor.shutdown()
-        self._threads, self._processes = self._given, None
+        self._threads = self._processes = None
+
+    async def _run(
+        self,
+        function: Callable[..., T],
+        args: tuple[object, ...],
+        rank: RankCell,
+        *,
+        in_process: bool,
+        seconds: float | None,
+    ) -> T:
+        await self._gate.acquire(rank)
+        try:
+            executor = self._executor(in_process=in_process)
+            future = executor.submit(function, *args)
+        except (BrokenExecutor, RuntimeError) as error:
+            self._gate.release()
+            raise DecodeError(f"the workers take no more work: {error}") from error
+        except BaseException:
+            self._gate.release()
+            raise
+        self._hold(future)
+        return await _result(future, None if isinstance(executor, ProcessWorkers) else seconds)
 
     def _schedule(self, seconds: float, action: ScheduledAction[S], state: S | None) -> DisposableBase:
         inner = SingleAssignmentDisposable()
@@ -143,7 +158,7 @@ class WorkerScheduler(Scheduler):
 
         async def later() -> None:
             await asyncio.sleep(seconds)
-            await self.run(work, rank=RankCell(Rank(Lane.INTERACTION)))
+            await self._run(work, (), RankCell(Rank(Lane.INTERACTION)), in_process=False, seconds=None)
 
         def start() -> None:
             if not outer.is_disposed:
@@ -160,23 +175,18 @@ class WorkerScheduler(Scheduler):
         self._host.call(start)
         return outer
 
-    def _executor(self, *, holds_lock: bool) -> Executor:
-        """Threads, but processes for a function that would hold the interpreter lock beside the loop."""
+    def _executor(self, *, in_process: bool) -> Executor:
+        """The caller's, but never its threads for a function that belongs into a process."""
         if self._closed:
             raise RuntimeError("the session is closed")
-        if holds_lock and (self._given is None or isinstance(self._given, ThreadPoolExecutor)):
-            if self._processes is None:
-                self._processes = ProcessPoolExecutor(self._gate.slots, mp_context=get_context("spawn"))
+        if self._given is not None and not (in_process and isinstance(self._given, ThreadPoolExecutor)):
+            return self._given
+        if in_process:
+            self._processes = self._processes or ProcessWorkers(self._gate.slots, self._limits)
             return self._processes
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._gate.slots, thread_name_prefix="cornerstream-worker")
         return self._threads
-
-    def _drop_broken(self) -> None:
-        """A pool that lost a process refuses work for ever; the next call makes another one."""
-        if self._processes is not None and getattr(self._processes, "_broken", False):
-            self._processes.shutdown(wait=False)
-            self._processes = None
 
     def _hold(self, future: Future[T]) -> None:
         """Keep the slot until the function really ends, whoever still waits for it."""
@@ -204,3 +214,17 @@ class RankedWorkers:
     async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:
         """See `Workers.run`."""
         return await self._scheduler.run(function, *args, rank=self._rank, holds_lock=holds_lock)
+
+
+async def _result(future: Future[T], seconds: float | None) -> T:
+    """What the function returns, unless it takes too long; it then goes on in its thread, and is no longer waited for."""
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await asyncio.wrap_future(future)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise LimitError(f"it took longer than {seconds:g} s on a worker (limits.decode_seconds)") from error
+    except BrokenExecutor as error:
+        raise DecodeError(f"a worker died in the middle of its work: {error}") from error

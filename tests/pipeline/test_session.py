@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import pytest
@@ -322,7 +321,6 @@ async def test_another_decoder_on_request(small_study: PhantomStudy) -> None:
     file_id = f"dicomfile:{small_study.series[1].files[0]}"
     async with Session() as session:
         usual = await session.load(file_id)
-    resource_tracker.ensure_running()  # Python's own, one for all processes ever started; it stays
     async with nothing_left(), Session(prefer_decoder="pylibjpeg-openjpeg", max_workers=1) as session:
         other = await session.load(file_id)
         assert session._engine.workers._processes is not None
