@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cornerstream.images.overlay import Overlay
+
 
 class ImageQuality(IntEnum):
     """How much of an image is there; a load emits images of rising quality, the last one complete."""
@@ -62,6 +64,11 @@ class FrameMetadata:
 
     Attributes:
         frame_number: Counts from 1.
+        overlays: The overlay planes that lie over this frame, in the order of their groups.
+        supplemental_palette: The colours of a MONOCHROME2 image's upper values (PS3.3 C.7.6.19, C.8.16.2.1.1.1).
+        pixel_presentation: COLOR, MONOCHROME, MIXED or TRUE_COLOR; empty where the data set does not say.
+        pixel_padding_range_limit: Padding is every value from `pixel_padding_value` to this one (PS3.3 C.7.5.1.1.2).
+        presentation_lut_shape: IDENTITY or INVERSE (PS3.3 C.11.6.1.2).
         modality_lut: A Modality LUT Sequence's table; when it is `None`, slope and intercept hold.
         windows: The window pairs in file order.
         voi_luts: The tables of the VOI LUT Sequence in file order.
@@ -86,7 +93,10 @@ class FrameMetadata:
     pixel_keyword: str = "PixelData"
     pixel_vr_is_ow: bool = True
     palette: Palette | None = field(default=None, repr=False)
+    supplemental_palette: Palette | None = field(default=None, repr=False)
+    pixel_presentation: str = ""
     icc_profile: bytes | None = field(default=None, repr=False)
+    overlays: tuple[Overlay, ...] = field(default=(), repr=False)
     rescale_slope: float = 1.0
     rescale_intercept: float = 0.0
     rescale_type: str = ""
@@ -95,6 +105,8 @@ class FrameMetadata:
     voi_lut_function: str = "LINEAR"
     voi_luts: tuple[LookupTable, ...] = field(default=(), repr=False)
     pixel_padding_value: int | None = None
+    pixel_padding_range_limit: int | None = None
+    presentation_lut_shape: str = ""
     pixel_spacing: tuple[float, float] | None = None
     slice_thickness: float | None = None
     image_position_patient: tuple[float, float, float] | None = None

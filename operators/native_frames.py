@@ -58,29 +58,62 @@ def native_layout(header: Part10Header) -> NativeLayout:
     """Lay out the frames of native pixel data.
 
     Raises:
-        SplitError: The pixel data element is too short for its frames, or its length fits unsubsampled chroma only.
+        SplitError: The pixel data element is too short for its frames, its length fits unsubsampled chroma only, or
+            proves neither form that subsampled chroma of an odd number of columns has.
     """
     assert header.pixel_length is not None
     metadata = header.metadata.shared
-    frame_bits = frame_bits_of(metadata)
+    frame_bits = frame_bits_of(metadata, header.pixel_length // metadata.number_of_frames)
     wanted = -(-frame_bits * metadata.number_of_frames // 8)
     description = f"{metadata.number_of_frames} × {metadata.rows} × {metadata.columns} pixels"
     if header.pixel_length < wanted:
         raise SplitError(f"{metadata.pixel_keyword} has {header.pixel_length} bytes, but {description} need {wanted}")
-    if metadata.photometric_interpretation in _HALF_CHROMA and header.pixel_length in {
-        wanted * 3 // 2,
-        wanted * 3 // 2 + 1,
-    }:
-        raise SplitError(
-            f"{metadata.pixel_keyword} has three bytes a pixel, which contradicts {metadata.photometric_interpretation}"
-        )
+    if metadata.photometric_interpretation in _HALF_CHROMA:
+        _check_chroma(metadata, header.pixel_length, wanted)
     return NativeLayout(header.pixel_start, frame_bits, header.swapped_words)
 
 
-def frame_bits_of(metadata: FrameMetadata) -> int:
-    """Bits of one native frame."""
-    samples = 2 if metadata.photometric_interpretation in _HALF_CHROMA else metadata.samples_per_pixel
-    return metadata.rows * metadata.columns * samples * metadata.bits_allocated
+def frame_bits_of(metadata: FrameMetadata, found_bytes: int = 0) -> int:
+    """Bits of one native frame.
+
+    Args:
+        metadata: Describes the frame.
+        found_bytes: Bytes that a frame seems to have; they decide between the two forms of `packed_lengths`.
+    """
+    if metadata.photometric_interpretation not in _HALF_CHROMA:
+        return metadata.rows * metadata.columns * metadata.samples_per_pixel * metadata.bits_allocated
+    lengths = packed_lengths(metadata.rows, metadata.columns)
+    length = found_bytes if found_bytes in lengths else lengths[0]
+    return length * metadata.bits_allocated
+
+
+def packed_lengths(rows: int, columns: int) -> tuple[int, ...]:
+    """Bytes that a native YBR_FULL_422 frame of 8 bits may have: one number for even columns, up to two for odd ones.
+
+    PS3.3 C.7.6.3.1.2 demands an even number of columns, since two pixels share their chroma; files with an odd number
+    exist nevertheless, in two forms that their length tells apart:
+
+    1. every row is filled up to whole pairs, `rows × (columns + 1) × 2` (what fo-dicom reads, and what 4:2:2 codecs
+       make of each row);
+    2. the pairs run on through the rows, `rows × columns × 2` (what pydicom and DCMTK read); only where the number of
+       pixels is even, or half a pair would end the frame.
+    """
+    filled = rows * (columns + columns % 2) * 2
+    running = rows * columns * 2
+    return (filled,) if filled == running or rows * columns % 2 else (filled, running)
+
+
+def _check_chroma(metadata: FrameMetadata, found: int, wanted: int) -> None:
+    """Refuse three bytes a pixel, and for odd columns whatever is not exactly one of the two forms."""
+    if found in {metadata.rows * metadata.columns * 3 * metadata.number_of_frames + odd for odd in (0, 1)}:
+        raise SplitError(
+            f"{metadata.pixel_keyword} has three bytes a pixel, which contradicts {metadata.photometric_interpretation}"
+        )
+    if metadata.columns % 2 and found != wanted:
+        raise SplitError(
+            f"{metadata.pixel_keyword} has {found} bytes: {metadata.photometric_interpretation} of "
+            f"{metadata.columns} columns has rows of whole pairs, or pairs that run through the rows, and this is neither"
+        )
 
 
 def frame_metadata(header: Part10Header, frame_number: int) -> FrameMetadata:

@@ -14,7 +14,9 @@ from cornerstream.operators.codecs.description import (
     sample_count,
     stored_dtype,
 )
+from cornerstream.operators.codecs.embedded_overlays import take_embedded
 from cornerstream.operators.codecs.stored_values import decoded, stored_values
+from cornerstream.operators.native_frames import packed_lengths
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +42,7 @@ def decode_native(frame: EncodedFrame) -> DecodedFrame:
 def native_pixels(frame: EncodedFrame, data: bytes | memoryview, order: str = "<") -> DecodedFrame:
     """Stored values of native bytes in a byte order, `<` or `>`."""
     metadata = frame.metadata
-    expected = native_length(metadata)
+    expected = native_length(metadata, len(data))
     if not expected <= len(data) <= expected + 1:
         raise DecodeError(f"a native frame has {len(data)} bytes; its description needs {expected}")
     if order == ">" and metadata.bits_allocated <= 12 and metadata.pixel_vr_is_ow:
@@ -50,22 +52,27 @@ def native_pixels(frame: EncodedFrame, data: bytes | memoryview, order: str = "<
         return decoded(frame, _words(data, metadata, order).reshape(frame_shape(metadata)))
     if _is_packed(metadata):
         return decoded(frame, expand_422(np.frombuffer(data, np.uint8), metadata), "YBR_FULL")
-    return decoded(frame, by_pixel(stored_values(_words(data, metadata, order), metadata), metadata))
+    words = _words(data, metadata, order)
+    return decoded(take_embedded(frame, words), by_pixel(stored_values(words, metadata), metadata))
 
 
-def native_length(metadata: FrameMetadata) -> int:
+def native_length(metadata: FrameMetadata, found: int = 0) -> int:
     """Bytes of one native frame, without padding.
 
+    Args:
+        metadata: Describes the frame.
+        found: Bytes that are there; they decide between the two forms that YBR_FULL_422 of an odd number of columns
+            has (see `packed_lengths`). Without them it is the longer one.
+
     Raises:
-        DecodeError: YBR_FULL_422 of an odd number of columns, or of more than 8 bits.
+        DecodeError: YBR_FULL_422 of more than 8 bits.
     """
-    samples = sample_count(metadata)
-    if _is_packed(metadata):
-        if metadata.columns % 2 or metadata.bits_allocated != 8:
-            raise DecodeError("native YBR_FULL_422 has 8 bits and an even number of columns (PS3.3 C.7.6.3.1.2)")
-        return samples // 3 * 2
-    bits = metadata.bits_allocated
-    return (samples * bits + 7) // 8
+    if not _is_packed(metadata):
+        return (sample_count(metadata) * metadata.bits_allocated + 7) // 8
+    if metadata.bits_allocated != 8:
+        raise DecodeError("native YBR_FULL_422 has 8 bits (PS3.3 C.7.6.3.1.2)")
+    lengths = packed_lengths(metadata.rows, metadata.columns)
+    return found if found in lengths else lengths[0]
 
 
 def by_pixel(
@@ -82,13 +89,13 @@ def by_pixel(
 def expand_422(packed: NDArray[np.uint8], metadata: FrameMetadata) -> NDArray[np.uint8]:
     """Packed `Y0 Y1 Cb Cr` of each pair of pixels as rows × columns × 3, the chroma of a pair repeated.
 
-    The result is YBR_FULL (PS3.3 C.7.6.3.1.2).
+    The result is YBR_FULL (PS3.3 C.7.6.3.1.2). The second pixel of a pair that fills up a row of odd length is dropped.
     """
     pairs = packed.reshape(-1, 4)
     pixels = np.empty((len(pairs), 2, 3), np.uint8)
     pixels[..., 0] = pairs[:, :2]
     pixels[..., 1:] = pairs[:, None, 2:]
-    return pixels.reshape(metadata.rows, metadata.columns, 3)
+    return pixels.reshape(metadata.rows, -1, 3)[:, : metadata.columns]
 
 
 def unpack_12(data: memoryview, count: int) -> NDArray[np.uint16]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.operators.codecs.description import container_bytes, sample_count
+from cornerstream.operators.codecs.embedded_overlays import take_embedded
 from cornerstream.operators.codecs.native import by_pixel
 from cornerstream.operators.codecs.stored_values import decoded, stored_values
 
@@ -111,4 +112,5 @@ def _pixels(frame: EncodedFrame, words: NDArray[np.uint8]) -> DecodedFrame:
         order = f"<u{container_bytes(metadata)}"
         samples = words.view(order).astype(f"u{container_bytes(metadata)}", copy=False)
     photometric = "YBR_FULL" if metadata.photometric_interpretation == "YBR_FULL_422" else ""
-    return decoded(frame, by_pixel(stored_values(samples, metadata), metadata, planar=True), photometric)
+    pixels = by_pixel(stored_values(samples, metadata), metadata, planar=True)
+    return decoded(take_embedded(frame, samples), pixels, photometric)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 
 from cornerstream.images.errors import SplitError
-from cornerstream.operators.native_frames import NativeLayout, native_layout, take_bits
+from cornerstream.operators.native_frames import NativeLayout, native_layout, packed_lengths, take_bits
 from cornerstream.operators.part10 import parse_header
 from cornerstream.operators.split_frames import split_part10
 from tests.support.part10 import BIG_ENDIAN, EXPLICIT, native
@@ -92,3 +92,31 @@ def test_short_pixel_data_is_refused_before_it_is_read() -> None:
     header = parse_header(native(bytes(6)))
     with pytest.raises(SplitError, match="PixelData has 6 bytes, but 1 × 2 × 4 pixels need 8"):
         native_layout(header)
+
+
+COLOUR = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
+
+
+def test_lengths_of_subsampled_frames() -> None:
+    assert packed_lengths(4, 6) == (48,)
+    assert packed_lengths(4, 5) == (48, 40)
+    assert packed_lengths(3, 5) == (36,)
+
+
+@pytest.mark.parametrize("frame_bytes", [48, 40])
+def test_frames_of_odd_columns_and_shared_chroma_are_as_long_as_the_element_proves(frame_bytes: int) -> None:
+    pixels = np.random.default_rng(4).integers(0, 256, 3 * frame_bytes, np.uint8).tobytes()
+    frames = split_part10(native(pixels, Rows=4, Columns=5, NumberOfFrames=3, **COLOUR))
+    assert [frame.data for frame in frames] == [pixels[i : i + frame_bytes] for i in range(0, len(pixels), frame_bytes)]
+
+
+@pytest.mark.parametrize("length", [98, 100, 122])
+def test_odd_columns_and_shared_chroma_of_neither_length_are_refused(length: int) -> None:
+    with pytest.raises(SplitError, match="this is neither"):
+        split_part10(native(bytes(length), Rows=4, Columns=5, NumberOfFrames=2, **COLOUR))
+
+
+def test_three_bytes_a_pixel_are_not_subsampled() -> None:
+    for columns in (5, 6):
+        with pytest.raises(SplitError, match="three bytes a pixel"):
+            split_part10(native(bytes(4 * columns * 3), Rows=4, Columns=columns, **COLOUR))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from pydicom.pixels.utils import unpack_bits
+from pydicom.pixels.utils import expand_ybr422, unpack_bits
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import EncodedFrame
@@ -107,9 +107,37 @@ def test_ybr_full_422_is_expanded() -> None:
     assert decoded.pixels.tolist() == [[[1, 100, 200], [2, 100, 200], [3, 110, 210], [4, 110, 210]]]
 
 
-def test_ybr_full_422_of_odd_columns_is_refused() -> None:
-    with pytest.raises(DecodeError, match="even number of columns"):
-        decode(bytes(12), rows=2, columns=3, samples_per_pixel=3, photometric_interpretation="YBR_FULL_422")
+PAIRS = {"samples_per_pixel": 3, "photometric_interpretation": "YBR_FULL_422"}
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 1), (1, 5), (3, 5), (4, 5), (2, 7)])
+def test_odd_columns_of_ybr_full_422_in_rows_of_whole_pairs(rows: int, columns: int) -> None:
+    luma = np.arange(rows * (columns + 1), dtype=np.uint8).reshape(rows, -1)
+    chroma = np.arange(100, 100 + luma.size, dtype=np.uint8).reshape(rows, -1, 2)
+    packed = np.dstack([luma.reshape(rows, -1, 2), chroma])
+    pixels = decode(packed.tobytes(), rows=rows, columns=columns, **PAIRS)
+    assert pixels.flags.c_contiguous
+    for row in range(rows):
+        for column in range(columns):
+            assert pixels[row, column].tolist() == [luma[row, column], *chroma[row, column // 2]]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 1), (4, 5), (2, 7)])
+def test_odd_columns_of_ybr_full_422_in_pairs_through_the_rows(rows: int, columns: int) -> None:
+    packed = np.random.default_rng(3).integers(0, 256, 2 * rows * columns, np.uint8).tobytes()
+    oracle = np.frombuffer(expand_ybr422(packed, 8), np.uint8).reshape(rows, columns, 3)
+    assert np.array_equal(decode(packed, rows=rows, columns=columns, **PAIRS), oracle)
+
+
+@pytest.mark.parametrize("length", [0, 29, 30, 31, 32, 35, 38, 45])
+def test_odd_columns_of_ybr_full_422_are_refused_where_the_length_proves_neither(length: int) -> None:
+    with pytest.raises(DecodeError, match=f"has {length} bytes; its description needs 36"):
+        decode(bytes(length), rows=3, columns=5, **PAIRS)
+
+
+def test_ybr_full_422_has_8_bits() -> None:
+    with pytest.raises(DecodeError, match="has 8 bits"):
+        decode(bytes(16), rows=2, columns=2, bits_allocated=16, **PAIRS)
 
 
 @pytest.mark.parametrize(("keyword", "dtype"), [("FloatPixelData", "f4"), ("DoubleFloatPixelData", "f8")])
