@@ -38,7 +38,7 @@ def encoded_frame(part: Part, metadata: InstanceMetadata, frame_number: int) -> 
         UnsupportedTransferSyntaxError: Nothing says how the bytes are encoded, or two things contradict each other.
     """
     described = metadata.frame(frame_number)
-    native_bytes = -(-frame_bits_of(described) // 8)
+    native_bytes = -(-frame_bits_of(described, len(part.data)) // 8)
     uid = transfer_syntax_of(part.content_type, metadata.transfer_syntax_uid, part.data, native_bytes)
     return EncodedFrame(metadata.frame(frame_number, uid), part.data)
 
