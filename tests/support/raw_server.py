@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 
 class Step(Enum):
@@ -41,7 +41,7 @@ def chunked(*pieces: bytes, last: bytes = b"0\r\n\r\n") -> bytes:
 
 
 class RawServer:
-    """Answers the nth request with the nth script; further ones with the last script.
+    """Answers the nth request with the nth script; further ones with the last script. A function chooses by the target.
 
     Attributes:
         heads: Request heads as they came.
@@ -51,7 +51,7 @@ class RawServer:
         left: Set when a client has gone while a script hung.
     """
 
-    def __init__(self, scripts: Sequence[Script]) -> None:
+    def __init__(self, scripts: Sequence[Script] | Callable[[str], Script]) -> None:
         self._scripts = scripts
         self._tasks: set[asyncio.Task[None]] = set()
         self.heads: list[bytes] = []
@@ -74,7 +74,7 @@ class RawServer:
 
     @property
     def targets(self) -> list[str]:
-        return [head.split(b" ")[1].decode() for head in self.heads]
+        return [head.split(b" ", 2)[1].decode() for head in self.heads]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -86,6 +86,8 @@ class RawServer:
                 pass
         except (ConnectionError, asyncio.IncompleteReadError):
             self.left.set()
+        except asyncio.CancelledError:  # the server stops: streams would report it to the loop
+            pass
         finally:
             writer.close()
             self._tasks.discard(task)
@@ -93,7 +95,7 @@ class RawServer:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         self.heads.append(await reader.readuntil(b"\r\n\r\n"))
         self.asked.set()
-        for step in self._scripts[min(len(self.heads), len(self._scripts)) - 1]:
+        for step in self._script():
             if isinstance(step, bytes):
                 writer.write(step)
                 await writer.drain()
@@ -110,6 +112,11 @@ class RawServer:
                 return False
         return True
 
+    def _script(self) -> Script:
+        if callable(self._scripts):
+            return self._scripts(self.targets[-1])
+        return self._scripts[min(len(self.heads), len(self._scripts)) - 1]
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -117,9 +124,11 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
+async def raw_server(
+    *scripts: Script, tls: ssl.SSLContext | None = None, choose: Callable[[str], Script] | None = None
+) -> AsyncIterator[RawServer]:
     """Run a server on a free loopback port while the context lasts."""
-    raw = RawServer(scripts)
+    raw = RawServer(scripts if choose is None else choose)
     server = await asyncio.start_server(raw.serve, "127.0.0.1", 0, ssl=tls)
     raw.origin = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
