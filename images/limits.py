@@ -24,6 +24,8 @@ class Limits:
         frame_pixels: Rows × columns of one frame.
         fragments: Fragments of one encapsulated pixel data element.
         sequence_depth: Nesting of sequences, in Part 10 and in DICOM JSON.
+        elements: Data elements and items that are passed on the way through one Part 10 header.
+        empty_fragments: Fragments without a byte in one encapsulated pixel data element.
         redirects: HTTP redirects followed, within one origin.
         connect_seconds: Time to connect.
         read_seconds: Longest silence of a server in the middle of a response, and longest wait for its whole header.
@@ -48,6 +50,8 @@ class Limits:
     frame_pixels: int = 1 << 28
     fragments: int = 1_000_000
     sequence_depth: int = 64
+    elements: int = 1_000_000
+    empty_fragments: int = 10_000
     redirects: int = 5
     connect_seconds: float = 30.0
     read_seconds: float = 60.0

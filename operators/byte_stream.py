@@ -27,16 +27,19 @@ class ByteStream:
         position: Offset of the parser's next byte, from the start; behind a deflated data set's beginning it counts
             inflated bytes.
         ended: There is nothing more to feed.
+        elements: How many elements a header's parser has passed.
         recording: Receives what is passed, while it is not `None`; nothing may be skipped ahead meanwhile.
     """
 
     def __init__(self, data: bytes = b"", *, ended: bool = False) -> None:
         self.position = 0
         self.ended = ended
+        self.elements = 0
         self.recording: bytearray | None = None
         self._buffer = bytearray(data)
         self._debt = 0  # bytes skipped by the parser that were not fed yet
         self._inflater: _Inflater | None = None
+        self._reach: int | None = None  # no inflated byte lies behind it
         self._compressed_position = 0
 
     @property
@@ -67,6 +70,7 @@ class ByteStream:
         """From the parser's position on, the bytes are raw deflate (PS3.5 annex A.5), to at most `limit` bytes."""
         self._compressed_position = self.wanted_position
         self._inflater = _Inflater(limit)
+        self._reach = self.position + limit
         self._inflater.feed(bytes(self._buffer))
         self._buffer.clear()
 
@@ -81,7 +85,11 @@ class ByteStream:
         return len(self._buffer) >= count
 
     def need(self, count: int) -> Generator[None]:
-        """Wait until `count` bytes are there; raises TruncatedError when they end before."""
+        """Wait until `count` bytes are there; raises TruncatedError when they end before.
+
+        Raises LimitError at once for what lies behind the limit of inflating.
+        """
+        self._check_reach(count)
         while not self.has(count):
             if self.ended:
                 missing = count + self._debt - len(self._buffer)
@@ -113,13 +121,19 @@ class ByteStream:
         return data
 
     def skip(self, count: int) -> None:
-        """Pass `count` bytes, whether they are there or not."""
+        """Pass `count` bytes, whether they are there or not; raises LimitError as `need`."""
+        self._check_reach(count)
         here = min(count, len(self._buffer))
         if self.recording is not None:
             self.recording += self._buffer[:here]
         del self._buffer[:here]
         self._debt += count - here
         self.position += count
+
+    def _check_reach(self, count: int) -> None:
+        if self._reach is not None and self.position + count > self._reach:
+            assert self._inflater is not None
+            raise self._inflater.over_limit()
 
     def _append(self, data: bytes) -> None:
         if self._debt:
@@ -143,6 +157,8 @@ class _Inflater:
         return self._decompress.eof
 
     def feed(self, data: bytes) -> None:
+        if self.ended:  # what follows the deflate stream is padding (PS3.5 annex A.5), and is not kept
+            return
         self._compressed.extend(
             memoryview(data)[start : start + _INFLATE_STEP] for start in range(0, len(data), _INFLATE_STEP)
         )
@@ -160,10 +176,16 @@ class _Inflater:
                 raise SplitError(f"the deflated data set is damaged: {error}") from error
             if not source:
                 break
+            if self.ended:
+                self._compressed.clear()
         self._total += len(data)
         if self._total > self._limit:
-            raise LimitError(f"the deflated data set expands to more than {self._limit} bytes (limits.inflated_bytes)")
+            raise self.over_limit()
         return data
+
+    def over_limit(self) -> LimitError:
+        """The error that says so."""
+        return LimitError(f"the deflated data set expands to more than {self._limit} bytes (limits.inflated_bytes)")
 
 
 def finish(parser: Generator[None, None, R]) -> R:

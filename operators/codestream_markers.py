@@ -18,6 +18,8 @@ _RLE = "1.2.840.10008.1.2.5"
 _DEFLATED_FRAME = "1.2.840.10008.1.2.8.1"
 _JPEG = range(50, 82)  # 1.2.840.10008.1.2.4.N, JPEG-LS included
 _JPEG_2000 = (*range(90, 94), *range(201, 206))
+_JPEG_XL = range(110, 113)
+_JXL_SIGNATURE = bytes.fromhex("0000000C4A584C200D0A870A")
 _JP2_SIGNATURE = bytes.fromhex("0000000C6A5020200D0A870A")
 
 
@@ -29,11 +31,24 @@ class Codestream:
         starts: Whether the first `HEAD_BYTES` of a fragment (or all it has) begin a codestream; `None`: it cannot be told.
         ends: Whether the last `TAIL_BYTES` of a fragment end one; `None`: it cannot be told.
         one_fragment: Every frame is one fragment, always.
+        signature: Whether bytes can begin a codestream at all: too short a mark to find frames by, but a frame that
+            begins otherwise is none. As `starts` where that is known.
     """
 
     starts: Callable[[bytes], bool] | None = None
     ends: Callable[[bytes], bool] | None = None
     one_fragment: bool = False
+    signature: Callable[[bytes], bool] | None = None
+
+    @property
+    def refutable(self) -> bool:
+        """It is known how codestreams begin."""
+        return self.starts is not None or self.signature is not None
+
+    def refutes(self, head: bytes) -> bool:
+        """No codestream begins like that."""
+        known = self.starts or self.signature
+        return known is not None and not known(head)
 
 
 def codestream(metadata: FrameMetadata) -> Codestream:
@@ -50,6 +65,8 @@ def codestream(metadata: FrameMetadata) -> Codestream:
         return Codestream(lambda head: head[:3] == b"\xff\xd8\xff", ends_with_marker)
     if number in _JPEG_2000:
         return Codestream(lambda head: head[:4] == b"\xff\x4f\xff\x51" or head[:12] == _JP2_SIGNATURE, ends_with_marker)
+    if number in _JPEG_XL:
+        return Codestream(signature=lambda head: head[:2] == b"\xff\x0a" or head[:12] == _JXL_SIGNATURE)
     return Codestream()
 
 

@@ -114,7 +114,7 @@ def read_value(
     if header.length == UNDEFINED:
         inner = _inner(header, encoding)
         stream.recording = recorded = bytearray()
-        spans = yield from pass_sequence(stream, inner, limits)
+        spans = yield from pass_sequence(stream, inner, limits, note_items=True)
         stream.recording = None
         return Element(b"SQ", bytes(recorded), inner, spans)
     yield from stream.need(header.length)
@@ -135,29 +135,34 @@ def item_spans(element: Element, limits: Limits) -> Spans:
         return element.spans
     pair, _, long = _BIG if element.encoding.big_endian else _LITTLE
     end = pair.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF) + long.pack(0)
-    return finish(pass_sequence(ByteStream(element.value + end, ended=True), element.encoding, limits))
+    stream = ByteStream(element.value + end, ended=True)
+    return finish(pass_sequence(stream, element.encoding, limits, note_items=True))
 
 
-def pass_sequence(stream: ByteStream, encoding: Encoding, limits: Limits) -> Generator[None, None, Spans]:
+def pass_sequence(
+    stream: ByteStream, encoding: Encoding, limits: Limits, *, note_items: bool = False
+) -> Generator[None, None, Spans]:
     """Pass the items of a sequence of undefined length, its delimiter included; nested ones on a stack of our own.
 
     Args:
         stream: Stands behind the sequence's header.
         encoding: Of the items' elements.
-        limits: Bounds the nesting and the size.
+        limits: Bounds the nesting, the size, and the elements in it.
+        note_items: Note where the items lie; otherwise they are passed only.
 
     Returns:
-        Where the items lie, counted from the first one's header.
+        Where the items lie, counted from the first one's header; nothing if they were not noted.
 
     Raises:
         SplitError: Something else than an item stands where one must.
-        LimitError: The nesting or the size is over its limit.
+        LimitError: The nesting, the size or the number of elements is over its limit.
     """
     stack = [(SEQUENCE_END, encoding)]
-    items = _Items(stream.position)
+    items = _Items(stream.position, noting=note_items)
     while stack:
         closing, current = stack[-1]
         header = yield from read_element_header(stream, current)
+        count_element(stream, limits)
         if header.tag == closing:
             stack.pop()
             items.end(len(stack), stream.position - 8)
@@ -181,9 +186,10 @@ def pass_sequence(stream: ByteStream, encoding: Encoding, limits: Limits) -> Gen
 class _Items:
     """Notes where the outermost items begin and end."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, *, noting: bool) -> None:
         self.start = start
         self.spans: list[tuple[int, int]] = []
+        self._noting = noting
         self._begun = start
 
     def begin(self, depth: int, position: int) -> None:
@@ -191,7 +197,7 @@ class _Items:
             self._begun = position
 
     def end(self, depth: int, position: int) -> None:
-        if depth == 1:
+        if depth == 1 and self._noting:
             self.spans.append((self._begun - self.start, position - self.start))
 
 
@@ -204,6 +210,13 @@ def check_size(size: int, limits: Limits) -> None:
     """Refuse a header, or a part of one, that is too long; raises LimitError."""
     if size > limits.header_bytes:
         raise LimitError(f"the header has more than {limits.header_bytes} bytes (limits.header_bytes)")
+
+
+def count_element(stream: ByteStream, limits: Limits) -> None:
+    """Count an element, item or delimiter; raises LimitError when there are too many."""
+    stream.elements += 1
+    if stream.elements > limits.elements:
+        raise LimitError(f"the header has more than {limits.elements} elements and items (limits.elements)")
 
 
 def tag_text(tag: int) -> str:

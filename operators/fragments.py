@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from cornerstream.operators.frame_grouper import Frame
     from cornerstream.operators.part10 import Part10Header
 
+_ITEM_TAG = bytes.fromhex("FEFF00E0")
+_SUSPECTS, _CHAIN = 4, 100_000  # bytes that are made to look like items must not cost more than others
+
 
 def walk_frames(
     stream: ByteStream, header: Part10Header, limits: Limits, frames: list[Frame], *, keep_data: bool
@@ -48,11 +51,14 @@ def walk_frames(
             struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8]) for raw in header.extended_offsets
         )
     grouper = FrameGrouper(metadata.number_of_frames, codestream(metadata), table, lengths)
-    first, count = stream.position, 0
+    first, count, empty = stream.position, 0, 0
     while (length := (yield from _item_length(stream))) is not None:
         count += 1
+        empty += not length
         if count > limits.fragments:
             raise LimitError(f"there are more than {limits.fragments} fragments (limits.fragments)")
+        if empty > limits.empty_fragments:
+            raise LimitError(f"more than {limits.empty_fragments} fragments are empty (limits.empty_fragments)")
         if length:
             yield from _walk_fragment(stream, length, first, grouper, frames, keep_data=keep_data)
     frames.extend(grouper.finish())
@@ -70,6 +76,7 @@ def _walk_fragment(
     if keep_data:
         yield from stream.need(length)
         data = stream.take(length)
+        check_fragment(data)
         tail = data[-TAIL_BYTES:]
     else:
         tail_bytes = min(length, TAIL_BYTES)
@@ -87,17 +94,44 @@ def _basic_offsets(stream: ByteStream, limits: Limits) -> Generator[None, None, 
         raise LimitError(f"the Basic Offset Table has {length} bytes, for over {limits.frames} frames (limits.frames)")
     yield from stream.need(length)
     raw = stream.take(length)
+    check_fragment(raw)
     return struct.unpack(f"<{length // 4}I", raw[: length // 4 * 4])
 
 
 def _item_length(stream: ByteStream) -> Generator[None, None, int | None]:
     """Length of the item that begins here; `None` at the sequence delimiter."""
     header = yield from read_element_header(stream, EXPLICIT)
-    if header.tag == SEQUENCE_END:
+    if header.tag == SEQUENCE_END and not header.length:
         return None
     if header.tag != ITEM or header.length == UNDEFINED:
         raise SplitError(f"a fragment was expected at offset {stream.position - 8}, not {tag_text(header.tag)}")
     return header.length
+
+
+def check_fragment(data: bytes) -> None:
+    """Refuse a fragment that has swallowed the ones behind it: item headers in it lead exactly to its end.
+
+    A length that was damaged so is proven by nothing else, where its frame has several fragments. No codestream looks
+    like that by chance: 64 bits must be right.
+
+    Raises:
+        SplitError: It has.
+    """
+    at = -1
+    for _ in range(_SUSPECTS):
+        at = data.find(_ITEM_TAG, at + 1)
+        if at < 0:
+            return
+        if _leads_to_end(data, at):
+            raise SplitError(f"a fragment holds whole items, at byte {at} of {len(data)}: its length is wrong")
+
+
+def _leads_to_end(data: bytes, at: int) -> bool:
+    for _ in range(_CHAIN):
+        if data[at : at + 4] != _ITEM_TAG or at > len(data) - 8:
+            break
+        at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+    return at == len(data)
 
 
 def places(frames: list[Frame]) -> Iterator[tuple[tuple[int, int], ...]]:

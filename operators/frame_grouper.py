@@ -42,9 +42,10 @@ Boundary: TypeAlias = "Callable[[Fragment, Fragment], bool]"
 class FrameGrouper:
     """Groups fragments to frames.
 
-    With an offset table that agrees with the fragments, a frame is given out where the table ends it, if the
-    codestream's own markers do not object; without one, where the markers alone prove its end. The last frame, and
-    whatever is in doubt, waits for the sequence delimiter.
+    With an offset table that agrees with the fragments, a frame is given out where the table ends it, if its own end
+    marker or the beginning of the next one confirms that; without one, where the markers alone prove its end. The last
+    frame, and whatever is in doubt, waits for the sequence delimiter. A table that lets a frame begin like no
+    codestream is not believed.
 
     Args:
         number_of_frames: As the header says.
@@ -56,7 +57,7 @@ class FrameGrouper:
     def __init__(
         self, number_of_frames: int, codestream: Codestream, offsets: Sequence[int] = (), lengths: Sequence[int] = ()
     ) -> None:
-        self._remaining = number_of_frames
+        self._number_of_frames = self._remaining = number_of_frames
         self._codestream = codestream
         # Reversed, so that the end of the frame in hand is the last entry; `None` without a table to believe.
         self._ends = list(offsets)[:0:-1] if _plausible(offsets, number_of_frames) else None
@@ -68,11 +69,14 @@ class FrameGrouper:
         """A fragment begins; gives out the frame before it, if that proves its end."""
         if self._ends is None:
             return self._end_before(head)
-        if self._ends and offset == self._ends[-1] and self._pending:
-            return self._settle()
-        if self._ends and offset >= self._ends[-1]:
+        frames: list[Frame] = []
+        if self._ends and offset == self._ends[-1] and self._pending:  # empty fragments lie between
+            frames = self._settle()
+        elif self._ends and offset >= self._ends[-1]:
             return self._distrust()
-        return []
+        if self._pending or self._ends is None:
+            return frames
+        return [*frames, *self._confirm(head)]
 
     def end(self, fragment: Fragment) -> list[Frame]:
         """A fragment is complete; gives out the frames that are now."""
@@ -95,12 +99,16 @@ class FrameGrouper:
         frames: list[Frame] = []
         if self._ends or (self._ends is not None and not self._fits_length()):
             frames = self._distrust()
-        return [*frames, *self._settled, *group_fragments(self._pending, self._remaining, self._codestream)]
+        frames += self._settled
+        grouped = group_fragments(self._pending, self._remaining, self._codestream)
+        if self._number_of_frames > 1 or len(grouped[0]) > 1:  # a fragment alone can be nothing else
+            self._check_beginnings([*self._settled, *grouped])
+        return [*frames, *grouped]
 
     def _settle(self) -> list[Frame]:
         """The offset table says that the pending frame ends here."""
         assert self._ends is not None
-        if not self._fits_length() or self._holds_two():
+        if not self._fits_length() or self._holds_two() or self._codestream.refutes(self._pending[0].head):
             return self._distrust()
         self._ends.pop()
         del self._lengths[-1:]
@@ -108,8 +116,17 @@ class FrameGrouper:
         self._pending = []
         self._remaining -= 1
         frames: list[Frame] = []
-        while self._settled and self._agreed(self._settled[0]):
+        while self._settled and self._ends_well(self._settled[0]):
             frames.append(self._settled.pop(0))
+        return frames
+
+    def _confirm(self, head: bytes) -> list[Frame]:
+        """A fragment begins where the table says that a frame does."""
+        if self._codestream.refutes(head):
+            return self._distrust()
+        if self._codestream.ends is not None:
+            return []
+        frames, self._settled = self._settled, []
         return frames
 
     def _distrust(self) -> list[Frame]:
@@ -153,14 +170,22 @@ class FrameGrouper:
     def _holds_two(self) -> bool:
         """One codestream ends and another begins inside of the pending frame."""
         starts, ends = self._codestream.starts, self._codestream.ends
-        if starts is None or ends is None:
-            return False
-        return any(ends(before.tail) and starts(after.head) for before, after in pairwise(self._pending))
+        if starts is None:
+            return self._codestream.one_fragment and len(self._pending) > 1
+        return any((ends is None or ends(a.tail)) and starts(b.head) for a, b in pairwise(self._pending))
 
-    def _agreed(self, frame: Frame) -> bool:
-        """The codestream's markers do not object to a frame of the offset table."""
-        starts, ends = self._codestream.starts, self._codestream.ends
-        return (starts is None or starts(frame[0].head)) and (ends is None or ends(frame[-1].tail))
+    def _ends_well(self, frame: Frame) -> bool:
+        """A frame of the offset table needs no further proof: it has its end marker, or none could be had."""
+        ends = self._codestream.ends
+        return not self._codestream.refutable if ends is None else ends(frame[-1].tail)
+
+    def _check_beginnings(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            if self._codestream.refutes(frame[0].head):
+                raise SplitError(
+                    f"a frame begins at offset {frame[0].start} like no codestream of its transfer syntax: offset "
+                    "table, Number of Frames and fragments do not agree"
+                )
 
 
 def group_fragments(fragments: Sequence[Fragment], number_of_frames: int, codestream: Codestream) -> list[Frame]:
@@ -169,6 +194,18 @@ def group_fragments(fragments: Sequence[Fragment], number_of_frames: int, codest
     Raises:
         SplitError: No rule does.
     """
+    for rule in _rules(codestream, number_of_frames):
+        groups = _cut(fragments, rule)
+        if len(groups) == number_of_frames:
+            return groups
+    raise SplitError(
+        f"{len(fragments)} fragments cannot be proven to be {number_of_frames} frames: Number of Frames, offset table "
+        "and codestreams do not agree"
+    )
+
+
+def _rules(codestream: Codestream, number_of_frames: int) -> tuple[Boundary, ...]:
+    """Where a frame may end, between which two fragments: the most telling rule first."""
     starts, ends = codestream.starts, codestream.ends
 
     def started(_: Fragment, after: Fragment) -> bool:
@@ -177,24 +214,17 @@ def group_fragments(fragments: Sequence[Fragment], number_of_frames: int, codest
     def ended(before: Fragment, _: Fragment) -> bool:
         return ends is not None and ends(before.tail)
 
-    def both(before: Fragment, after: Fragment) -> bool:
-        return started(before, after) and ended(before, after)
+    def signed(_: Fragment, after: Fragment) -> bool:
+        return codestream.refutable and not codestream.refutes(after.head)
 
     def either(before: Fragment, after: Fragment) -> bool:
         return (starts is None and ends is None) or started(before, after) or ended(before, after)
 
-    if number_of_frames == 1:  # anything but several whole codestreams is one frame
-        rules: tuple[Boundary, ...] = (both,)
-    else:
-        rules = (either, started, ended)
-    for rule in rules:
-        groups = _cut(fragments, rule)
-        if len(groups) == number_of_frames:
-            return groups
-    raise SplitError(
-        f"{len(fragments)} fragments cannot be proven to be {number_of_frames} frames: Number of Frames, offset table "
-        "and codestreams do not agree"
-    )
+    if codestream.one_fragment:
+        return (either,)
+    if number_of_frames == 1:  # anything in which no second codestream begins is one frame
+        return (signed,)
+    return either, started, ended
 
 
 def _cut(fragments: Sequence[Fragment], boundary: Boundary) -> list[Frame]:

@@ -6,6 +6,7 @@ attributes that matter are kept; sequences inside sequences (an icon's pixel dat
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,12 @@ from cornerstream.operators.elements import (
     UNDEFINED,
     Encoding,
     check_size,
+    count_element,
     looks_explicit,
     read_element_header,
     read_value,
     skip_value,
+    tag_text,
 )
 from cornerstream.operators.keywords import (
     ATTRIBUTES,
@@ -44,6 +47,10 @@ IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_FLOAT_PIXELS = frozenset(tag for tag, keyword in PIXEL_KEYWORDS.items() if keyword != "PixelData")
+_INTEGER_PIXELS = frozenset(ATTRIBUTES[keyword][0] for keyword in ("BitsStored", "PixelRepresentation"))
+_PIXEL_VRS = frozenset({b"OB", b"OW", b"OF", b"OD", b"UN"})
+_UID = re.compile(r"[0-9.]*\Z")
 _NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, DEFLATED, EXPLICIT_BIG_ENDIAN})
 _KEPT = TAGS | {EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS}
 
@@ -110,13 +117,24 @@ def _read_meta(stream: ByteStream, limits: Limits) -> Generator[None, None, str]
         if stream.peek(2) != b"\x02\0":
             break
         header = yield from read_element_header(stream, EXPLICIT)
+        count_element(stream, limits)
         check_size(stream.position + header.length, limits)
         if header.tag == TRANSFER_SYNTAX_UID:
             element = yield from read_value(stream, header, EXPLICIT, limits)
-            transfer_syntax_uid = element.value.decode("ascii", "replace").strip(" \0")
+            transfer_syntax_uid = _uid(element.value, transfer_syntax_uid)
         else:
             yield from skip_value(stream, header, EXPLICIT, limits)
     return transfer_syntax_uid
+
+
+def _uid(value: bytes, before: str) -> str:
+    """A transfer syntax UID as it was written (PS3.5 section 9.1); a repeated one must be the same."""
+    uid = value[:66].decode("ascii", "replace").strip(" \0")
+    if len(uid) > 64 or not _UID.match(uid):
+        raise SplitError(f"the Transfer Syntax UID is no UID: {uid!r}")
+    if before and before != uid:
+        raise SplitError(f"the file meta information names two transfer syntaxes: {before} and {uid}")
+    return uid
 
 
 def _encoding(head: bytes, transfer_syntax_uid: str) -> tuple[Encoding, str]:
@@ -139,12 +157,16 @@ def _read_data_set(
     while (yield from stream.more()):
         header = yield from read_element_header(stream, encoding)
         if header.tag in PIXEL_KEYWORDS:
+            _check_pixel_vr(header, encoding)
             return found, header
+        count_element(stream, limits)
         if header.tag == ITEM and header.length == UNDEFINED:  # one of known length is passed over like any element
             raise SplitError(f"an item stands outside of a sequence, at offset {stream.position - 8}")
         check_size(stream.position + (0 if header.length == UNDEFINED else header.length), limits)
         if header.tag in _KEPT:
-            found[header.tag] = yield from read_value(stream, header, encoding, limits)
+            element = yield from read_value(stream, header, encoding, limits)
+            if found.setdefault(header.tag, element) != element:
+                raise SplitError(f"{tag_text(header.tag)} stands twice in the data set, with different values")
         else:
             yield from skip_value(stream, header, encoding, limits)
     raise SplitError("no pixel data: the data set has none of Pixel Data, Float Pixel Data, Double Float Pixel Data")
@@ -159,6 +181,8 @@ def _header(
     limits: Limits,
 ) -> Part10Header:
     encapsulated = pixels.length == UNDEFINED
+    if pixels.tag in _FLOAT_PIXELS:
+        _check_float_pixels(elements, encapsulated=encapsulated)
     _check_encapsulation(transfer_syntax_uid, encapsulated=encapsulated)
     is_ow = pixels.vr == b"OW" or (encoding.implicit and not encapsulated)
     metadata = read_attributes(
@@ -182,6 +206,20 @@ def _attributes(elements: dict[int, Element], limits: Limits) -> WrittenAttribut
     plain = WrittenAttributes(elements, limits)
     names = plain.values("SpecificCharacterSet") if ATTRIBUTES["SpecificCharacterSet"][0] in elements else ()
     return WrittenAttributes(elements, limits, tuple(str(name) for name in names))
+
+
+def _check_pixel_vr(header: ElementHeader, encoding: Encoding) -> None:
+    """PS3.5 section 8: pixels are OB or OW, floating point ones OF or OD; any other representation is damage."""
+    if header.vr not in _PIXEL_VRS and not encoding.implicit:
+        raise SplitError(
+            f"{PIXEL_KEYWORDS[header.tag]} has the value representation {header.vr!r}, which no pixels have"
+        )
+
+
+def _check_float_pixels(elements: dict[int, Element], *, encapsulated: bool) -> None:
+    """PS3.3 C.7.6.24: floating point pixels are native, and have neither Bits Stored nor Pixel Representation."""
+    if encapsulated or not _INTEGER_PIXELS.isdisjoint(elements):
+        raise SplitError("floating point pixel data of a data set that describes integer or encapsulated pixels")
 
 
 def _check_encapsulation(transfer_syntax_uid: str, *, encapsulated: bool) -> None:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from reactivex import operators as ops
 
-from cornerstream.images.errors import FetchError, ImageLoadError, SplitError, TruncatedError
+from cornerstream.images.errors import FetchError, ImageLoadError, LimitError, SplitError, TruncatedError
 from cornerstream.images.frames import EncodedFrame
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.byte_stream import ByteStream
-from cornerstream.operators.fragments import places, walk_frames
+from cornerstream.operators.fragments import check_fragment, places, walk_frames
 from cornerstream.operators.local_file import FileVersion, opened, read_exactly, stat_file, version_of
 from cornerstream.operators.map_ordered import map_ordered
 from cornerstream.operators.native_frames import frame_metadata, native_layout
@@ -46,6 +46,7 @@ Places = tuple[tuple[int, int], ...]
 _HEADER_PIECE = 1 << 16
 _FRAGMENT_PIECE = 1 << 9
 _INFLATE_PIECE = 1 << 20
+_DEFLATE_RATIO = 1033  # RFC 1951: two bits at best give the 258 bytes of the longest match
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class FrameIndex:
         if self.layout is not None:
             data = read_exactly(descriptor, *self.layout.place(frame_number - 1))
             return EncodedFrame(metadata, self.layout.cut(frame_number - 1, data))
-        pieces = [read_exactly(descriptor, *place) for place in self.fragments[frame_number - 1]]
+        pieces = [_fragment(descriptor, place) for place in self.fragments[frame_number - 1]]
         return EncodedFrame(metadata, pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
@@ -195,10 +196,13 @@ def _index(descriptor: int, version: FileVersion, limits: Limits) -> FrameIndex:
         raise SplitError(f"{version.path} is not a DICOM file: it is empty")
     stream = ByteStream()
     header = _drive(read_header(stream, limits), stream, descriptor, version.size, _HEADER_PIECE)
-    if header.metadata.transfer_syntax_uid == DEFLATED:
-        return FrameIndex(version, header, limits=limits)
     if header.pixel_length is not None:
-        return FrameIndex(version, header, native_layout(header), limits=limits)
+        layout = native_layout(header)
+        if header.metadata.transfer_syntax_uid == DEFLATED:
+            _check_deflated(layout, header, version.size, limits)
+            return FrameIndex(version, header, limits=limits)
+        _check_end(sum(layout.place(header.metadata.number_of_frames - 1)), version.size)
+        return FrameIndex(version, header, layout, limits=limits)
     frames: list[Frame] = []
     walk = walk_frames(stream, header, limits, frames, keep_data=False)
     _drive(walk, stream, descriptor, version.size, _FRAGMENT_PIECE)
@@ -214,10 +218,32 @@ def _drive(parser: Generator[None, None, R], stream: ByteStream, descriptor: int
             result: R = stop.value
             return result
         position = stream.wanted_position
-        if position > size:
-            raise TruncatedError(f"the file ends {position - size} bytes too early, at offset {size}")
+        _check_end(position, size)
+        data = os.pread(descriptor, min(piece, size - position), position)  # what is appended meanwhile does not count
+        if not data and position < size:
+            raise TruncatedError(f"the file has become shorter while it was read: it ends before offset {position}")
         stream.ended = position == size
-        stream.fill(os.pread(descriptor, piece, position))
+        stream.fill(data)
+
+
+def _check_end(end: int, size: int) -> None:
+    if end > size:
+        raise TruncatedError(f"the file ends {end - size} bytes too early, at offset {size}")
+
+
+def _check_deflated(layout: NativeLayout, header: Part10Header, size: int, limits: Limits) -> None:
+    """Refuse frames that cannot come out of a deflated file of that size, without inflating them."""
+    end = sum(layout.place(header.metadata.number_of_frames - 1))
+    if end - layout.start > limits.inflated_bytes:
+        raise LimitError(f"the pixels inflate to more than {limits.inflated_bytes} bytes (limits.inflated_bytes)")
+    if end - layout.start > _DEFLATE_RATIO * size:
+        raise TruncatedError(f"the file has {size} bytes, which cannot inflate to its {end - layout.start} of pixels")
+
+
+def _fragment(descriptor: int, place: tuple[int, int]) -> bytes:
+    data = read_exactly(descriptor, *place)
+    check_fragment(data)
+    return data
 
 
 def _inflated_frame(descriptor: int, index: FrameIndex, frame_number: int) -> EncodedFrame:

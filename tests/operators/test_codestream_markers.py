@@ -8,7 +8,7 @@ from pydicom.encaps import generate_frames
 
 from cornerstream.operators.codestream_markers import HEAD_BYTES, codestream, ends_with_marker, is_rle_header
 from tests.support.frames import metadata
-from tests.support.part10 import DEFLATED_FRAME, JPEG, JPEG_2000, JPEG_LS, JPEG_XL, RLE, image_data_set
+from tests.support.part10 import DEFLATED_FRAME, JPEG, JPEG_2000, JPEG_LS, JPEG_XL, PRIVATE, RLE, image_data_set
 
 
 @pytest.mark.parametrize("tail", [b"xx\xff\xd9", b"x\xff\xd9\0", b"x\xff\xd9\xff", b"\xff\xd9\0\0\0", b"\xff\xff\xd9"])
@@ -47,10 +47,19 @@ def test_starts_by_transfer_syntax() -> None:
         assert not known(b"\0" * 16)
 
 
-@pytest.mark.parametrize("uid", [JPEG_XL, "1.2.840.10008.1.2.4.100", "1.2.3", "", "1.2.840.10008.1.2.4.x"])
+@pytest.mark.parametrize("uid", [PRIVATE, "1.2.840.10008.1.2.4.100", "1.2.3", "", "1.2.840.10008.1.2.4.x"])
 def test_of_others_nothing_is_known(uid: str) -> None:
     known = codestream(metadata(uid))
     assert (known.starts, known.ends, known.one_fragment) == (None, None, False)
+
+
+@pytest.mark.parametrize("head", [b"\xff\x0a\x7f", b"\0\0\0\x0cJXL \r\n\x87\n\0"])
+def test_jpeg_xl_has_a_signature_that_finds_no_frames(head: bytes) -> None:
+    known = codestream(metadata(JPEG_XL))
+    assert known.refutable
+    assert not known.refutes(head)
+    assert known.refutes(head[1:])
+    assert not codestream(metadata(PRIVATE)).refutes(b"anything")
 
 
 def test_a_deflated_frame_is_one_fragment() -> None:

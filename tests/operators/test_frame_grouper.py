@@ -12,6 +12,7 @@ MARKED = Codestream(lambda head: head[:1] == b"<", lambda tail: tail[-1:] == b">
 STARTS_ONLY = Codestream(lambda head: head[:1] == b"<")
 UNKNOWN = Codestream()
 SINGLE = Codestream(one_fragment=True)
+SIGNED = Codestream(signature=lambda head: head[:1] == b"<")
 
 
 def fragments(*texts: str) -> list[Fragment]:
@@ -44,7 +45,6 @@ def texts_of(frames: list[Frame]) -> list[str]:
         (MARKED, ["<a", "a>", "<b>"], 2, ["<aa>"], ["<b>"]),
         (MARKED, ["<a", "a>"], 1, [], ["<aa>"]),
         (MARKED, ["<a", "<b", "<c"], 3, ["<a", "<b"], ["<c"]),
-        (MARKED, ["a>", "b>"], 2, [], ["a>", "b>"]),
         (STARTS_ONLY, ["<a", "a", "<b", "b"], 2, ["<aa"], ["<bb"]),
         (SINGLE, ["a", "b", "c"], 3, ["a", "b"], ["c"]),
         (UNKNOWN, ["a", "b", "c"], 3, [], ["a", "b", "c"]),
@@ -86,12 +86,41 @@ def test_lengths_must_agree_up_to_padding() -> None:
 
 
 @pytest.mark.parametrize(
+    ("codestream", "texts", "table"),
+    [
+        (MARKED, ["a>", "b>"], (0, 10)),
+        (STARTS_ONLY, ["<a", "a", "b"], (0, 19)),
+        (SIGNED, ["<a", "a", "<b"], (0, 10)),  # the table moved the boundary to another fragment
+        (SIGNED, ["a", "<b"], (0, 9)),
+    ],
+)
+def test_a_frame_that_begins_like_none_is_refused(
+    codestream: Codestream, texts: list[str], table: tuple[int, ...]
+) -> None:
+    grouper = FrameGrouper(len(table), codestream, table)
+    early: list[Frame] = []
+    with pytest.raises(SplitError):  # noqa: PT012 - wherever it is seen
+        for piece in fragments(*texts):
+            early += grouper.begin(piece.offset, piece.head) + grouper.end(piece)
+        grouper.finish()
+    assert early == []
+
+
+def test_the_next_beginning_confirms_what_the_table_ends() -> None:
+    assert run(FrameGrouper(2, SIGNED, (0, 19)), fragments("<a", "a", "<b", "b")) == (["<aa"], ["<bb"])
+    assert run(FrameGrouper(2, STARTS_ONLY, (0, 10)), fragments("<a", "a", "<b", "b")) == (["<aa"], ["<bb"])
+
+
+@pytest.mark.parametrize(
     ("codestream", "texts", "frames"),
     [
         (MARKED, ["<a>", "<b>"], 1),
         (MARKED, ["<a>", "<b>"], 3),
         (MARKED, ["<a", "a>", "<b>"], 3),
         (UNKNOWN, ["a", "b", "c"], 2),
+        (STARTS_ONLY, ["<a", "<b"], 1),
+        (SIGNED, ["<a", "<b"], 1),
+        (SINGLE, ["a", "b"], 1),
         (SINGLE, ["a", "b", "c"], 4),
         (MARKED, [], 1),
         (UNKNOWN, [], 2),

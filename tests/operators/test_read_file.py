@@ -20,7 +20,7 @@ from tests.support.corpus import corpus_root, expected
 from tests.support.leaks import open_descriptors
 from tests.support.part10 import (
     DEFLATED,
-    JPEG_XL,
+    PRIVATE,
     RLE,
     encapsulated,
     item,
@@ -71,7 +71,7 @@ BODIES = {
     "without table": encapsulated([F1, F2, F3], fragments_per_frame=2, has_bot=False),
     "wrong table": with_items([table(0, 3, 999), item(F1), item(F2[:6]), item(F2[6:]), item(F3)], frames=3),
     "rle": encapsulated([rle_like(b"ab"), rle_like(b"cdef")], RLE, has_bot=False),
-    "no markers": encapsulated([b"abcd", b"efghij"], JPEG_XL, has_bot=False),
+    "no markers": encapsulated([b"abcd", b"efghij"], PRIVATE, has_bot=False),
 }
 
 

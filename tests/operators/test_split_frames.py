@@ -49,7 +49,7 @@ def test_encapsulated_frames_come_back_under_any_chunking(
 
 
 @modest
-@given(contents, chunk_sizes, st.sampled_from([RLE, DEFLATED_FRAME, JPEG_XL]), st.booleans())
+@given(contents, chunk_sizes, st.sampled_from([RLE, DEFLATED_FRAME, PRIVATE]), st.booleans())
 def test_one_fragment_a_frame_needs_no_end_marker(
     content: list[bytes], sizes: list[int], uid: str, has_bot: bool
 ) -> None:
@@ -172,7 +172,7 @@ def test_no_basic_offset_table_changes_the_frames(offsets: list[int]) -> None:
 def test_fragments_of_a_frame_are_joined_by_the_table_alone() -> None:
     first, second = b"no start.", b"nor here"  # of no known codestream
     pieces = [item(first[:4]), item(first[4:] + b"\0"), item(second)]
-    body = with_items([table(0, 8 + 4 + 8 + 6), *pieces], frames=2, transfer_syntax_uid=JPEG_XL)
+    body = with_items([table(0, 8 + 4 + 8 + 6), *pieces], frames=2, transfer_syntax_uid=PRIVATE)
     assert data_of(split_part10(body)) == [first + b"\0", second]
 
 
@@ -221,7 +221,7 @@ def test_the_extended_offset_table_is_used() -> None:
     frames = [b"one.", b"another.", b"third."]
     data, offsets, lengths = encapsulate_extended(frames)
     data_set = image_data_set(
-        JPEG_XL, NumberOfFrames=3, ExtendedOffsetTable=offsets, ExtendedOffsetTableLengths=lengths
+        PRIVATE, NumberOfFrames=3, ExtendedOffsetTable=offsets, ExtendedOffsetTableLengths=lengths
     )
     data_set.PixelData = data
     data_set["PixelData"].VR = "OB"
