@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cornerstream.images.metadata import LookupTable, VoiWindow
+from cornerstream.images.overlay import burn
 from cornerstream.images.voi import apply_window, check_window, look_up
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cornerstream.images.metadata import FrameMetadata
+    from cornerstream.images.overlay import Overlay
 
 _TABLES = 32  # of 64 KiB: the windows and series on a few screens
 
@@ -68,7 +70,8 @@ def to_display(
     """Pixels for a screen: 0 is black, 255 is white.
 
     The window is the one given, else the data set's first window, else its first VOI LUT, else the full range of the
-    finite values without padding. NaN is black; so is an image of one value. MONOCHROME1 is inverted at the end.
+    finite values without padding. NaN is black; so is an image of one value. MONOCHROME1, and Presentation LUT Shape
+    INVERSE, are inverted at the end, once.
 
     Args:
         metadata: Describes the pixels.
@@ -80,7 +83,7 @@ def to_display(
     """
     if pixels.ndim == 3:
         return _colour(pixels, metadata.bits_stored)
-    inverted = metadata.photometric_interpretation == "MONOCHROME1"
+    inverted = _is_inverted(metadata)
     voi, function = _chosen_voi(metadata, window) or _full_range(metadata, pixels)
     if voi is None:
         return np.full(pixels.shape, 255 if inverted else 0, np.uint8)
@@ -92,6 +95,51 @@ def to_display(
         # Seen as unsigned, a stored value is its own index, so nothing can be out of range.
         return _grey_table(native.dtype.str, transform).take(native.view(f"u{native.itemsize}"))
     return transform.grey(pixels)
+
+
+def to_color(
+    metadata: FrameMetadata,
+    pixels: NDArray[np.generic],
+    window: VoiWindow | LookupTable | tuple[float, float] | None = None,
+) -> NDArray[np.uint8]:
+    """Grey as `to_display`, and in colour from the first value that the supplemental palette maps (PS3.3 C.8.16.2.1.1.1).
+
+    Args:
+        metadata: Has the supplemental palette.
+        pixels: Rows × columns of stored values.
+        window: As in `to_display`; the full range is that of the grey values.
+
+    Returns:
+        Rows × columns × 3, RGB.
+
+    Raises:
+        ValueError: There is no supplemental palette, or the frame is MONOCHROME beside others that have colours.
+    """
+    palette = metadata.supplemental_palette
+    if palette is None or pixels.ndim == 3 or metadata.pixel_presentation == "MONOCHROME":
+        raise ValueError(
+            "the image has no supplemental palette (Pixel Presentation COLOR, PS3.3 C.8.16.2); see to_display"
+        )
+    coloured = np.greater_equal(pixels, palette.red.first_value)
+    grey = np.zeros(pixels.shape, np.uint8)
+    grey[~coloured] = to_display(metadata, pixels[~coloured], window)
+    rgb = np.repeat(grey[..., None], 3, axis=-1)
+    for channel, table in enumerate((palette.red, palette.green, palette.blue)):
+        rgb[coloured, channel] = look_up(table, pixels[coloured]) >> max(table.bits - 8, 0)
+    return rgb
+
+
+def with_graphics(overlays: tuple[Overlay, ...], shown: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy of display pixels with graphics overlays in white; the same array if there are none.
+
+    Raises:
+        DecodeError: One of them contradicts itself, or its bits are not here.
+    """
+    if not any(overlay.type == "G" for overlay in overlays):
+        return shown
+    burnt = shown.copy()
+    burn(overlays, burnt)
+    return burnt
 
 
 def to_png(array: NDArray[np.uint8]) -> bytes:
@@ -139,8 +187,7 @@ def _chosen_voi(
 
 def _full_range(metadata: FrameMetadata, pixels: NDArray[np.generic]) -> tuple[VoiWindow | None, str]:
     """The window from the smallest to the largest value; `None` where there is no width to show."""
-    padding = metadata.pixel_padding_value
-    shown = pixels if padding is None else pixels[pixels != padding]
+    shown = _without_padding(metadata, pixels)
     if shown.dtype.kind == "f":
         shown = shown[np.isfinite(shown)]
     if not shown.size:
@@ -151,6 +198,27 @@ def _full_range(metadata: FrameMetadata, pixels: NDArray[np.generic]) -> tuple[V
     low, high = float(values.min()), float(values.max())
     window = VoiWindow(low / 2 + high / 2, high - low)
     return (window, "LINEAR_EXACT") if 0 < window.width < float("inf") else (None, "")
+
+
+def _without_padding(metadata: FrameMetadata, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The values that are no padding: neither the padding value nor between it and its limit (PS3.3 C.7.5.1.1.2)."""
+    padding, limit = metadata.pixel_padding_value, metadata.pixel_padding_range_limit
+    if padding is None:
+        return pixels
+    limit = padding if limit is None else limit
+    below, above = np.less(pixels, min(padding, limit)), np.greater(pixels, max(padding, limit))
+    return pixels[below | above]
+
+
+def _is_inverted(metadata: FrameMetadata) -> bool:
+    """The lowest value is white, by either of two attributes.
+
+    MONOCHROME1 with INVERSE is the normal pair and says one thing twice (PS3.3 C.8.11.3.1.2). IDENTITY beside
+    MONOCHROME1 contradicts it; it is found in files whose Photometric Interpretation is right.
+    """
+    return metadata.photometric_interpretation == "MONOCHROME1" or (
+        metadata.photometric_interpretation == "MONOCHROME2" and metadata.presentation_lut_shape == "INVERSE"
+    )
 
 
 def _colour(pixels: NDArray[np.generic], bits_stored: int) -> NDArray[np.uint8]:

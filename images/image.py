@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from cornerstream.images import display
+from cornerstream.images import display, icc
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.metadata import FrameMetadata, ImageQuality
 
@@ -87,8 +87,8 @@ class Image(FrameMetadata):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the pixels."""
-        return self.pixels.nbytes
+        """Bytes of the pixels, and of the bits of overlays that were embedded in them."""
+        return self.pixels.nbytes + sum(overlay.nbytes for overlay in self.overlays if overlay.embedded)
 
     @cached_property
     def min(self) -> float:
@@ -108,10 +108,13 @@ class Image(FrameMetadata):
         """
         return display.to_modality(self, self.pixels)
 
-    def to_display(self, window: VoiWindow | LookupTable | tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    def to_display(
+        self, window: VoiWindow | LookupTable | tuple[float, float] | None = None, *, overlays: bool = False
+    ) -> NDArray[np.uint8]:
         """Pixels ready to be shown: uint8, rows × columns, or rows × columns × 3.
 
-        Modality LUT, then the window (or the VOI LUT, or the full range), then MONOCHROME1 inverted.
+        Modality LUT, then the window (or the VOI LUT, or the full range), then MONOCHROME1 (or a Presentation LUT Shape
+        of INVERSE) inverted.
 
         Args:
             window: (center, width) in modality units, or one of `windows` or `voi_luts`; when it is `None`, the first
@@ -120,15 +123,50 @@ class Image(FrameMetadata):
         Raises:
             ValueError: The window's width is not allowed by its function (PS3.3 C.11.2.1.2.1).
         """
-        return display.to_display(self, self.pixels, window)
+        if self.pixels.ndim != 3:
+            raise ValueError(f"{self.image_id} is grey: an ICC profile applies to colour; use to_display()")
+        return icc.to_srgb(self.to_display(), self.icc_profile, intent)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:  # noqa: FBT001 - numpy's protocol
         wanted = self.pixels.dtype if dtype is None else np.dtype(dtype)
         if copy is False and wanted != self.pixels.dtype:
             raise ValueError(f"the pixels are {self.pixels.dtype}: as {wanted} they are a copy")
+            overlays: Make white what graphics overlays mark (those of type G in `overlays`).
         return self.pixels.astype(wanted, copy=bool(copy))
 
     def _repr_png_(self) -> bytes:
+            DecodeError: An overlay that is to be shown contradicts itself, or its bits are not here.
+        """
+        shown = display.to_display(self, self.pixels, window)
+        return display.with_graphics(self.overlays, shown) if overlays else shown
+
+    def to_color(self, window: VoiWindow | LookupTable | tuple[float, float] | None = None) -> NDArray[np.uint8]:
+        """A grey image whose upper values are colours, in colour: uint8, rows × columns × 3, RGB.
+
+        Values from the first one that `supplemental_palette` maps take its colours; those below are grey as in
+        `to_display` (PS3.3 C.8.16.2.1.1.1).
+
+        Args:
+            window: As in `to_display`; the full range is that of the grey values.
+
+        Raises:
+            ValueError: The image has no supplemental palette, or is a MONOCHROME frame of an instance that has one.
+        """
+        return display.to_color(self, self.pixels, window)
+
+    def to_srgb(self, intent: int | None = None) -> NDArray[np.uint8]:
+        """A colour image through its ICC profile to sRGB: uint8, rows × columns × 3.
+
+        Without a profile the pixels are taken for sRGB, reduced to 8 bits as in `to_display`. More than 8 bits are
+        reduced before the profile is applied; a palette's colours go through the profile like all others.
+
+        Args:
+            intent: 0 perceptual, 1 relative colorimetric, 2 saturation, 3 absolute colorimetric; `None` takes the one
+                in the profile's header.
+
+        Raises:
+            ValueError: The image is grey, or the intent is another number.
+            DecodeError: The profile is broken, or not one of RGB.
         return display.to_png(self.to_display())
 
 

@@ -226,7 +226,7 @@ class DatasetAttributes:
     def values(self, keyword: str) -> Sequence[object]:
         """The values of an attribute; what pydicom cannot convert counts as absent."""
         try:
-            value = self.dataset.get(keyword)
+            value = self.dataset[tag].value if tag in self.dataset else None
         except (ValueError, TypeError, OverflowError):
             return ()
         if value is None or value == "":
@@ -235,11 +235,12 @@ class DatasetAttributes:
 
     def data(self, keyword: str) -> tuple[bytes, bool] | None:
         """The bytes of an attribute; pydicom leaves OW as it was written."""
-        value = self.dataset.get(keyword)
+        tag = ATTRIBUTES[keyword][0]
+        value = self.dataset[tag].value if tag in self.dataset else None
         if value is None:
             return None
         if isinstance(value, bytes):
-            return value, self.big_endian
+            return value, self.big_endian and self.dataset[tag].VR != "OB"
         numbers_ = [value] if isinstance(value, int) else list(value)
         return struct.pack(f"<{len(numbers_)}H", *(entry & 0xFFFF for entry in numbers_)), False
 

@@ -19,8 +19,12 @@ ATTRIBUTES: Final[dict[str, tuple[int, str]]] = {
     "StudyDescription": (0x00081030, "LO"),
     "SeriesDescription": (0x0008103E, "LO"),
     "AvailableTransferSyntaxUID": (0x00083002, "UI"),
+    "PixelPresentation": (0x00089205, "CS"),
     "PatientID": (0x00100020, "LO"),
     "SliceThickness": (0x00180050, "DS"),
+    "MRImageFrameTypeSequence": (0x00189226, "SQ"),
+    "CTImageFrameTypeSequence": (0x00189329, "SQ"),
+    "PETFrameTypeSequence": (0x00189751, "SQ"),
     "StudyInstanceUID": (0x0020000D, "UI"),
     "SeriesInstanceUID": (0x0020000E, "UI"),
     "SeriesNumber": (0x00200011, "IS"),
@@ -42,6 +46,7 @@ ATTRIBUTES: Final[dict[str, tuple[int, str]]] = {
     "HighBit": (0x00280102, "US"),
     "PixelRepresentation": (0x00280103, "US"),
     "PixelPaddingValue": (0x00280120, "US"),
+    "PixelPaddingRangeLimit": (0x00280121, "US"),
     "WindowCenter": (0x00281050, "DS"),
     "WindowWidth": (0x00281051, "DS"),
     "RescaleIntercept": (0x00281052, "DS"),
@@ -68,8 +73,34 @@ ATTRIBUTES: Final[dict[str, tuple[int, str]]] = {
     "FrameVOILUTSequence": (0x00289132, "SQ"),
     "PixelValueTransformationSequence": (0x00289145, "SQ"),
     "OpticalPathSequence": (0x00480105, "SQ"),
+    "PresentationLUTShape": (0x20500020, "CS"),
     "SharedFunctionalGroupsSequence": (0x52009229, "SQ"),
     "PerFrameFunctionalGroupsSequence": (0x52009230, "SQ"),
 }
+
+# Repeating groups (PS3.5 section 7.6): an attribute of each is named by its keyword and group, such as OverlayRows6002.
+OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
+OVERLAY_DATA: Final = 0x3000
+_OVERLAY_ELEMENTS: Final = {
+    "OverlayRows": (0x0010, "US"),
+    "OverlayColumns": (0x0011, "US"),
+    "NumberOfFramesInOverlay": (0x0015, "IS"),
+    "OverlayDescription": (0x0022, "LO"),
+    "OverlayType": (0x0040, "CS"),
+    "OverlaySubtype": (0x0045, "LO"),
+    "OverlayOrigin": (0x0050, "SS"),
+    "ImageFrameOrigin": (0x0051, "US"),
+    "OverlayBitsAllocated": (0x0100, "US"),
+    "OverlayBitPosition": (0x0102, "US"),
+    "OverlayLabel": (0x1500, "LO"),
+    "OverlayData": (OVERLAY_DATA, "OW"),
+}
+ATTRIBUTES.update(
+    {
+        f"{keyword}{group:04X}": (group << 16 | element, representation)
+        for group in OVERLAY_GROUPS
+        for keyword, (element, representation) in _OVERLAY_ELEMENTS.items()
+    }
+)
 
 TAGS: Final = frozenset(tag for tag, _ in ATTRIBUTES.values())

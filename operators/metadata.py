@@ -14,6 +14,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.metadata import FrameMetadata, VoiWindow
 from cornerstream.operators.attributes import DatasetAttributes, JsonAttributes, integer, number, numbers, text, vector
 from cornerstream.operators.dicom_json import check_depth
+from cornerstream.operators.overlays import overlays_of_frame, read_overlays
 from cornerstream.operators.pixel_description import read_pixel_description, read_tables
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cornerstream.operators.attributes import Attributes
 
 _VOI_FUNCTIONS = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
+_FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,10 @@ class InstanceMetadata:
         """Bytes that are held for it, near enough for a budget."""
         shared = self.shared
         tables: list[LookupTable | None] = [shared.modality_lut, *shared.voi_luts]
-        if shared.palette is not None:
-            tables += [shared.palette.red, shared.palette.green, shared.palette.blue]
+        for palette in (shared.palette, shared.supplemental_palette):
+            tables += [] if palette is None else [palette.red, palette.green, palette.blue]
         held = sum(table.values.nbytes for table in tables if table is not None)
+        held += sum(512 + overlay.nbytes for overlay in shared.overlays)
         return 4096 + held + len(shared.icc_profile or b"") + 2048 * len(self.groups)
 
     def frame(self, frame_number: int, transfer_syntax_uid: str | None = None) -> FrameMetadata:
@@ -76,6 +79,8 @@ class InstanceMetadata:
         changes: dict[str, Any] = {"frame_number": frame_number}
         if transfer_syntax_uid is not None:
             changes["transfer_syntax_uid"] = transfer_syntax_uid
+        if self.shared.overlays:
+            changes["overlays"] = overlays_of_frame(self.shared.overlays, frame_number)
         if frame_number <= len(self.groups):
             changes |= _functional_groups(self.groups[frame_number - 1])
         return replace(self.shared, **changes)
@@ -162,6 +167,7 @@ def read_attributes(
         "pixel_vr_is_ow": pixel_vr_is_ow,
     }
     found |= read_pixel_description(attributes, limits, pixel_keyword)
+    found["overlays"] = read_overlays(attributes, limits, found)
     found |= _identity(attributes) | _geometry(attributes, attributes) | _display(attributes)
     for shared in attributes.items("SharedFunctionalGroupsSequence")[:1]:
         found |= _functional_groups(shared)
@@ -196,6 +202,7 @@ def _display(attributes: Attributes) -> dict[str, Any]:
     return {
         "modality_lut": modality_luts[0] if modality_luts else None,
         "voi_luts": read_tables(attributes, "VOILUTSequence"),
+        "presentation_lut_shape": text(attributes, "PresentationLUTShape").upper(),
         **_rescale(attributes),
         **_windows(attributes),
     }
@@ -240,4 +247,7 @@ def _functional_groups(group: Attributes) -> dict[str, Any]:
         found |= _windows(voi)
     for transformation in group.items("PixelValueTransformationSequence")[:1]:
         found |= _rescale(transformation)
+    for keyword in _FRAME_TYPES:
+        for frame_type in group.items(keyword)[:1]:
+            found["pixel_presentation"] = text(frame_type, "PixelPresentation").upper()
     return found

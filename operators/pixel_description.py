@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cornerstream.images.errors import LimitError, SplitError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 _BITS_ALLOCATED = frozenset({1, 8, 12, 16, 24, 32, 64})  # 12 is ACR-NEMA's packing
+_IN_COLOUR = frozenset({"COLOR", "MIXED"})
+_PROFILES, _PROFILE_BYTES = 8, 1 << 20  # kept to be shared: the profiles of a few scanners
 _ONE_SAMPLE = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
 
 
@@ -42,12 +45,10 @@ def read_pixel_description(attributes: Attributes, limits: Limits, pixel_keyword
         "planar_configuration": _choice(attributes, "PlanarConfiguration"),
         "icc_profile": _icc_profile(attributes),
     }
-    found["pixel_padding_value"] = _signed(
-        integer(attributes, "PixelPaddingValue"), found["pixel_representation"], found["bits_allocated"]
-    )
-    if photometric_interpretation == "PALETTE COLOR":
-        found["palette"] = _palette(attributes, found["pixel_representation"])
-    return found
+    signed, bits = found["pixel_representation"], found["bits_allocated"]
+    found["pixel_padding_value"] = _signed(integer(attributes, "PixelPaddingValue"), signed, bits)
+    found["pixel_padding_range_limit"] = _signed(integer(attributes, "PixelPaddingRangeLimit"), signed, bits)
+    return found | _palettes(attributes, photometric_interpretation, signed)
 
 
 def read_tables(attributes: Attributes, keyword: str) -> tuple[LookupTable, ...]:
@@ -124,6 +125,20 @@ def _signed(value: int | None, pixel_representation: int, bits: int) -> int | No
     return value - (1 << bits)
 
 
+def _palettes(attributes: Attributes, photometric_interpretation: str, signed: int) -> dict[str, Any]:
+    """The palette of PALETTE COLOR, or the one of a grey image whose upper values are colours.
+
+    Grey images with left-over palettes are common: only Pixel Presentation makes one supplemental (PS3.3 C.8.16.2.1.1).
+    """
+    presentation = text(attributes, "PixelPresentation").upper()
+    found: dict[str, Any] = {"pixel_presentation": presentation}
+    if photometric_interpretation == "PALETTE COLOR":
+        found["palette"] = _palette(attributes, signed)
+    elif photometric_interpretation == "MONOCHROME2" and presentation in _IN_COLOUR:
+        found["supplemental_palette"] = _palette(attributes, signed)
+    return found
+
+
 def _palette(attributes: Attributes, signed: int) -> Palette | None:
     tables = []
     for color in ("Red", "Green", "Blue"):
@@ -154,4 +169,12 @@ def _icc_profile(attributes: Attributes) -> bytes | None:
     found = attributes.data("ICCProfile")
     for path in attributes.items("OpticalPathSequence")[:1]:
         found = found or path.data("ICCProfile")
-    return found[0] if found else None
+    if not found or not found[0]:
+        return None
+    return _shared(found[0]) if len(found[0]) <= _PROFILE_BYTES else found[0]
+
+
+@lru_cache(maxsize=_PROFILES)
+def _shared(profile: bytes) -> bytes:
+    """The first one of equal profiles: the instances of a series hold one together."""
+    return profile
