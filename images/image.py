@@ -119,22 +119,10 @@ class Image(FrameMetadata):
         Args:
             window: (center, width) in modality units, or one of `windows` or `voi_luts`; when it is `None`, the first
                 window, else the first VOI LUT, else the full range of the image.
+            overlays: Make white what graphics overlays mark (those of type G in `overlays`).
 
         Raises:
             ValueError: The window's width is not allowed by its function (PS3.3 C.11.2.1.2.1).
-        """
-        if self.pixels.ndim != 3:
-            raise ValueError(f"{self.image_id} is grey: an ICC profile applies to colour; use to_display()")
-        return icc.to_srgb(self.to_display(), self.icc_profile, intent)
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:  # noqa: FBT001 - numpy's protocol
-        wanted = self.pixels.dtype if dtype is None else np.dtype(dtype)
-        if copy is False and wanted != self.pixels.dtype:
-            raise ValueError(f"the pixels are {self.pixels.dtype}: as {wanted} they are a copy")
-            overlays: Make white what graphics overlays mark (those of type G in `overlays`).
-        return self.pixels.astype(wanted, copy=bool(copy))
-
-    def _repr_png_(self) -> bytes:
             DecodeError: An overlay that is to be shown contradicts itself, or its bits are not here.
         """
         shown = display.to_display(self, self.pixels, window)
@@ -167,6 +155,18 @@ class Image(FrameMetadata):
         Raises:
             ValueError: The image is grey, or the intent is another number.
             DecodeError: The profile is broken, or not one of RGB.
+        """
+        if self.pixels.ndim != 3:
+            raise ValueError(f"{self.image_id} is grey: an ICC profile applies to colour; use to_display()")
+        return icc.to_srgb(self.to_display(), self.icc_profile, intent)
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:  # noqa: FBT001 - numpy's protocol
+        wanted = self.pixels.dtype if dtype is None else np.dtype(dtype)
+        if copy is False and wanted != self.pixels.dtype:
+            raise ValueError(f"the pixels are {self.pixels.dtype}: as {wanted} they are a copy")
+        return self.pixels.astype(wanted, copy=bool(copy))
+
+    def _repr_png_(self) -> bytes:
         return display.to_png(self.to_display())
 
 
