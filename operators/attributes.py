@@ -225,6 +225,7 @@ class DatasetAttributes:
 
     def values(self, keyword: str) -> Sequence[object]:
         """The values of an attribute; what pydicom cannot convert counts as absent."""
+        tag = ATTRIBUTES[keyword][0]
         try:
             value = self.dataset[tag].value if tag in self.dataset else None
         except (ValueError, TypeError, OverflowError):
