@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cornerstream.images.metadata import FrameMetadata
+    from cornerstream.images.pixel_target import PixelTarget
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,11 +24,14 @@ class EncodedFrame:
         data: One codestream (fragments already joined), or native pixels; 1-bit and 12-bit native frames start at
             the first bit of the first byte. Padding behind a codestream is allowed.
         timings: Seconds spent so far, by stage (`fetch`, `split`, `queue`, …).
+        target: Where the pixels are wanted; a decoder that can writes into that memory. It does not travel between
+            processes.
     """
 
     metadata: FrameMetadata
     data: bytes | memoryview
     timings: Mapping[str, float] = field(default_factory=dict)
+    target: PixelTarget | None = None
 
     @property
     def nbytes(self) -> int:

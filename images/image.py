@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cornerstream.images.frames import DecodedFrame
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.metadata import LookupTable, VoiWindow
+    from cornerstream.images.pixel_target import PixelTarget
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -84,6 +85,15 @@ class Image(FrameMetadata):
             **_samples(frame),
         }
         return cls(image_id=image_id, pixels=frame.pixels, quality=quality, timings=frame.timings, **attributes)
+
+    def placed(self, target: PixelTarget) -> Self:
+        """The same image with its pixels where they are wanted; this one where they are there already.
+
+        Raises:
+            DecodeError: The target has another shape, or cannot hold one of the values.
+        """
+        pixels = target.place(self.pixels)
+        return self if pixels is self.pixels else replace(self, pixels=pixels)
 
     @property
     def nbytes(self) -> int:

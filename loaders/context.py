@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import ImageLoadObject
+    from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.operators.protocols import Transport, Workers
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class LoadContext:
         resources: Files and metadata shared with other loads.
         limits: Bounds for whatever comes from outside.
         prefer_decoder: Name of a decoder to take where it decodes a transfer syntax; see `cornerstream codecs`.
+        target: Where the pixels are wanted. A loader may leave it alone: they are then copied once more, at the end.
     """
 
     http: Transport
@@ -63,6 +65,7 @@ class LoadContext:
     resources: Resources
     limits: Limits = DEFAULT_LIMITS
     prefer_decoder: str | None = None
+    target: PixelTarget | None = None
 
 
 class ImageLoader(Protocol):

@@ -34,9 +34,9 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
         image_id,
         context.resources.once(index_key(path), index, lambda found: found.nbytes).pipe(
             read_frame(image_id.number, context.workers, image_id),
-            decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits),
+            decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
             to_rgb(context.workers),
-            to_image(image_id),
+            to_image(image_id, context.target),
         ),
     )
 

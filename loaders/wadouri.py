@@ -40,8 +40,8 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     return ImageLoadObject(
         image_id,
         context.resources.frame(("part10", url), frames, image_id.number).pipe(
-            decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits),
+            decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
             to_rgb(context.workers),
-            to_image(image_id),
+            to_image(image_id, context.target),
         ),
     )

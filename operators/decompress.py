@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from reactivex import Observable
 
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.operators.protocols import Workers
 
+_GREY = ("MONOCHROME1", "MONOCHROME2")  # what else has one sample is not yet what is delivered
 _INLINE_BYTES = 1 << 20  # masking so many takes a fraction of a millisecond, the way to a worker and back as long
 
 
@@ -47,11 +49,17 @@ def decode_frame(frame: EncodedFrame, prefer: str | None = None, limits: Limits 
     with translated(decoder.name):
         decoded = decoder.load()(frame)
     _check_result(decoded, decoder.name)
+    if frame.target is not None and decoded.pixels.ndim == 2 and decoded.photometric_interpretation in _GREY:
+        decoded = replace(decoded, pixels=frame.target.place(decoded.pixels))
     return replace(decoded, timings={**frame.timings, "decompress": perf_counter() - start})
 
 
 def decompress(
-    workers: Workers, max_concurrent: int = 4, prefer: str | None = None, limits: Limits = DEFAULT_LIMITS
+    workers: Workers,
+    max_concurrent: int = 4,
+    prefer: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    target: PixelTarget | None = None,
 ) -> Callable[[Observable[EncodedFrame]], Observable[DecodedFrame]]:
     """Decode frames on workers.
 
@@ -70,11 +78,13 @@ def decompress(
         max_concurrent: Frames with the workers at once.
         prefer: Name of a decoder to take where it decodes a frame's transfer syntax.
         limits: `frame_pixels` bounds what is allocated.
+        target: Where the pixels of the one frame are wanted.
     """
 
     async def decode(frame: EncodedFrame) -> DecodedFrame:
         """Choose, then hand over; what costs less than the way to a worker is done here."""
         decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+        frame = frame if target is None else replace(frame, target=target)
         if decoder.name == NATIVE and frame.nbytes <= _INLINE_BYTES:
             return decode_frame(frame, prefer, limits)
         return await workers.run(decode_frame, frame, prefer, limits, holds_lock=not decoder.releases_gil)

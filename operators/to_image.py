@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import DecodedFrame
     from cornerstream.images.image_id import ImageId
+    from cornerstream.images.pixel_target import PixelTarget
 
 
-def to_image(image_id: ImageId) -> Callable[[Observable[DecodedFrame]], Observable[Image]]:
-    """Make a complete image of each decoded frame; nothing is copied, the pixels become read-only.
+def to_image(
+    image_id: ImageId, target: PixelTarget | None = None
+) -> Callable[[Observable[DecodedFrame]], Observable[Image]]:
+    """Make a complete image of each decoded frame; the pixels become read-only, and are copied to a target only.
 
     ::
 
@@ -29,9 +32,11 @@ def to_image(image_id: ImageId) -> Callable[[Observable[DecodedFrame]], Observab
 
     Args:
         image_id: The id that the frame is loaded by.
+        target: Where the pixels are wanted, if they are not there already.
     """
 
-    def image(frame: DecodedFrame) -> Image:
-        return Image.of(frame, image_id)
+    def made(frame: DecodedFrame) -> Image:
+        image = Image.of(frame, image_id)
+        return image if target is None else image.placed(target)
 
-    return ops.map(image)
+    return ops.map(made)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
+    from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.loop_host import LoopHost
     from cornerstream.operators.protocols import Transport
     from cornerstream.ranks import RankCell
@@ -79,7 +80,9 @@ class Engine:
         self.resources = SharedResources(files, self.context)
         self.loads = SharedLoads(self._start, self.cache, self.counters, self.tasks, self._report)
 
-    def context(self, rank: RankCell, on_progress: Callable[[Progress], None]) -> LoadContext:
+    def context(
+        self, rank: RankCell, on_progress: Callable[[Progress], None], target: PixelTarget | None = None
+    ) -> LoadContext:
         """The world of one load, or of one shared fetch, at its rank."""
         return LoadContext(
             http=RankedTransport(self._transport, self.network, self.counters, rank, on_progress),
@@ -87,6 +90,7 @@ class Engine:
             resources=RankedResources(self.resources, rank, on_progress),
             limits=self.options.limits,
             prefer_decoder=self.options.prefer_decoder,
+            target=target,
         )
 
     async def tracked(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -134,9 +138,15 @@ class Engine:
         await self.workers.aclose()
         self.cache.clear()
 
-    def _start(self, image_id: ImageId, rank: RankCell, on_progress: Callable[[Progress], None]) -> Observable[Image]:
+    def _start(
+        self,
+        image_id: ImageId,
+        rank: RankCell,
+        on_progress: Callable[[Progress], None],
+        target: PixelTarget | None,
+    ) -> Observable[Image]:
         loader = self.options.registry.loader_for(image_id)
-        return loader(image_id, self.context(rank, on_progress)).observable
+        return loader(image_id, self.context(rank, on_progress, target)).observable
 
     def _report(self, message: str, error: BaseException) -> None:
         """What no subscriber can hear goes where asyncio's own unheard errors go."""

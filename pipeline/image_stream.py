@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from reactivex import Observable
 from reactivex.disposable import SerialDisposable
@@ -21,8 +21,17 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
+    from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.load import Load
     from cornerstream.loop_host import LoopHost
+
+
+class LoadMaker(Protocol):
+    """Makes a load of the session."""
+
+    def __call__(self, image_id: ImageId, rank: Rank, /, *, target: PixelTarget | None) -> Load:
+        """A load at a rank, its pixels where they are wanted."""
+        ...
 
 
 class ImageStream:
@@ -44,17 +53,19 @@ class ImageStream:
         tasks: Where the session holds its tasks.
         ahead: Loads ahead of the reader, from 1.
         lane: The lane they run in.
+        targets: Where the pixels of each image are wanted.
     """
 
     def __init__(
         self,
         image_ids: Sequence[ImageId],
         host: LoopHost,
-        load: Callable[[ImageId, Rank], Load],
+        load: LoadMaker,
         tasks: set[asyncio.Task[Any]],
         *,
         ahead: int = 8,
         lane: Lane = Lane.PREFETCH,
+        targets: Sequence[PixelTarget] | None = None,
     ) -> None:
         if ahead < 1:
             raise ValueError(f"ahead is at least 1, not {ahead}")
@@ -64,6 +75,7 @@ class ImageStream:
         self._tasks = tasks
         self._ahead = ahead
         self._lane = lane
+        self._targets = targets
         self.observable: Observable[Image] = Observable(self._subscribe)
 
     def __len__(self) -> int:
@@ -118,7 +130,8 @@ class ImageStream:
                     future.exception()  # looked at, so that nobody reports it
 
     def _start(self, index: int, image_id: ImageId) -> tuple[Load, asyncio.Future[Image]]:
-        load = self._load(image_id, Rank(self._lane, index))
+        target = None if self._targets is None else self._targets[index]
+        load = self._load(image_id, Rank(self._lane, index), target=target)
         return load, load.begin()
 
     def _subscribe(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:

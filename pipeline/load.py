@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
+    from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.loop_host import LoopHost
     from cornerstream.sharing import SharedLoads
 
@@ -35,13 +36,24 @@ class Load(ImageLoadObject):
         loads: The session's loads in flight.
         rank: How soon it is wanted.
         keep: The complete image goes into the session's cache.
+        target: Where the pixels are wanted; such an image is not kept.
     """
 
-    def __init__(self, image_id: ImageId, host: LoopHost, loads: SharedLoads, rank: Rank, *, keep: bool) -> None:
+    def __init__(
+        self,
+        image_id: ImageId,
+        host: LoopHost,
+        loads: SharedLoads,
+        rank: Rank,
+        *,
+        keep: bool,
+        target: PixelTarget | None = None,
+    ) -> None:
         self._host = host
         self._loads = loads
         self._rank = RankCell(rank)
         self._keep = keep
+        self._target = target
         self._bytes: ReplaySubject[Progress] = ReplaySubject(1)
         super().__init__(image_id, Observable(self._join), self._bytes)
 
@@ -58,7 +70,7 @@ class Load(ImageLoadObject):
         return self._host.is_current()
 
     def _join(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
-        member = Member(self.image_id, observer, self._rank, keep=self._keep, progress=self._bytes)
+        member = Member(self.image_id, observer, self._rank, keep=self._keep, progress=self._bytes, target=self._target)
         self._host.call(self._loads.join, member)
         return Disposable(self._leaver(member))
 

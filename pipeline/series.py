@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
+from cornerstream.images.image_id import ImageId
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterator
+    from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
     from typing import Any
 
     from cornerstream.images.errors import ImageLoadError
-    from cornerstream.images.image_id import ImageId
     from cornerstream.loop_host import LoopHost
 
 T = TypeVar("T")
@@ -47,6 +48,16 @@ class Series:
 
     def __repr__(self) -> str:
         return f"<Series {self.modality} {self.series_description!r}, {len(self)} images, {self.series_instance_uid}>"
+
+
+def image_ids_of(series: Series | Sequence[ImageId | str]) -> Sequence[ImageId]:
+    """The image ids of a series, or of a list of them."""
+    return series.image_ids if isinstance(series, Series) else [ImageId.parse(image_id) for image_id in series]
+
+
+def series_of(series: Series | Sequence[ImageId | str]) -> Series:
+    """A series, or a list of image ids as one."""
+    return series if isinstance(series, Series) else Series(tuple(image_ids_of(series)))
 
 
 class Listing(Generic[T]):

@@ -14,6 +14,7 @@ from cornerstream.folder import list_folder
 from cornerstream.image_stream import ImageStream
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.images.pixel_target import PixelTarget, targets_of
 from cornerstream.load import Load
 from cornerstream.loop_host import LoopHost, running_loop
 from cornerstream.operators.decoder_table import checked_name
@@ -23,7 +24,7 @@ from cornerstream.prefetch import Prefetch
 from cornerstream.ranks import Lane, Rank
 from cornerstream.registry import LoaderRegistry, default_registry
 from cornerstream.scroll import Scroll
-from cornerstream.series import Listing, Series
+from cornerstream.series import Listing, Series, image_ids_of, series_of
 from cornerstream.study import Study, list_studies, list_study
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from types import TracebackType
 
+    import numpy as np
+    from numpy.typing import DTypeLike, NDArray
     from reactivex.abc import DisposableBase
 
     from cornerstream.operators.protocols import Transport
@@ -131,7 +134,14 @@ class Session:
         return self._engine.workers
 
     def load(
-        self, image_id: ImageId | str, *, lane: Lane = Lane.INTERACTION, distance: float = 0.0, keep: bool = True
+        self,
+        image_id: ImageId | str,
+        *,
+        lane: Lane = Lane.INTERACTION,
+        distance: float = 0.0,
+        keep: bool = True,
+        out: NDArray[np.generic] | None = None,
+        dtype: DTypeLike | None = None,
     ) -> Load:
         """One load of one image; nothing starts before it is subscribed to, awaited or asked for its result.
 
@@ -139,12 +149,17 @@ class Session:
             image_id: What to load.
             lane: Why it is wanted.
             distance: Its rank inside the lane, the smaller the sooner.
-            keep: The complete image goes into the cache.
+            keep: The complete image goes into the cache, unless `out` or `dtype` are given.
+            out: Memory for the pixels, such as `volume[i]`; decoders write straight into it where its dtype is the stored
+                one, and every value must fit it otherwise. After a cancel a worker may write into it until it has ended.
+            dtype: Another dtype for the pixels, which must hold every value; a narrower float rounds.
 
         Raises:
             ImageIdError: The image id does not parse.
+            ValueError: `out` is read-only, or not of `dtype`.
         """
-        return self._load(ImageId.parse(image_id), Rank(lane, distance), keep=keep)
+        target = None if out is None and dtype is None else PixelTarget(out, dtype)
+        return self._load_on(self._engine, ImageId.parse(image_id), Rank(lane, distance), keep=keep, target=target)
 
     def study(self, base_url: str, study_uid: str) -> Listing[Series]:
         """The series of a study of a DICOMweb server, with their image ids in order (PS3.18 10.6 and 10.4).
@@ -173,17 +188,35 @@ class Session:
         return listing
 
     def stream(
-        self, series: Series | Sequence[ImageId | str], *, ahead: int = 8, lane: Lane = Lane.PREFETCH
+        self,
+        series: Series | Sequence[ImageId | str],
+        *,
+        ahead: int = 8,
+        lane: Lane = Lane.PREFETCH,
+        out: NDArray[np.generic] | None = None,
+        dtype: DTypeLike | None = None,
     ) -> ImageStream:
-        """The images of a series in order, at most `ahead` of them loading or waiting."""
-        engine = self._engine
+        """The images of a series in order, at most `ahead` of them loading or waiting.
+
+        Args:
+            series: What to load.
+            ahead: Loads ahead of the reader, from 1.
+            lane: The lane they run in.
+            out: A volume: `out[i]` receives the pixels of the i-th image; see `load`.
+            dtype: Another dtype for the pixels; see `load`.
+
+        Raises:
+            ValueError: `out` has another length than the series, is read-only, or not of `dtype`.
+        """
+        engine, image_ids = self._engine, image_ids_of(series)
+        targets = None if out is None and dtype is None else targets_of(len(image_ids), out, dtype)
         load = partial(self._load_on, engine)
-        return ImageStream(_image_ids(series), engine.host, load, engine.tasks, ahead=ahead, lane=lane)
+        return ImageStream(image_ids, engine.host, load, engine.tasks, ahead=ahead, lane=lane, targets=targets)
 
     def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
         """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""
         engine = self._engine
-        scroll = Scroll(_series(series), engine.host, partial(self._load_on, engine), engine.cache, policy)
+        scroll = Scroll(series_of(series), engine.host, partial(self._load_on, engine), engine.cache, policy)
         self._handles.add(scroll)
         return scroll
 
@@ -206,7 +239,7 @@ class Session:
         Raises:
             IndexError: The series has no such index.
         """
-        wanted = _series(series)
+        wanted = series_of(series)
         if not 0 <= around < max(1, len(wanted)):
             raise IndexError(f"index {around} of a series of {len(wanted)} images")
         engine = self._engine
@@ -282,18 +315,9 @@ class Session:
         if self._made is not None:
             await self._made.aclose()
 
-    def _load(self, image_id: ImageId, rank: Rank, *, keep: bool = True) -> Load:
-        return self._load_on(self._engine, image_id, rank, keep=keep)
-
-    def _load_on(self, engine: Engine, image_id: ImageId, rank: Rank, *, keep: bool = True) -> Load:
-        load = Load(image_id, engine.host, engine.loads, rank, keep=keep)
+    def _load_on(
+        self, engine: Engine, image_id: ImageId, rank: Rank, *, keep: bool = True, target: PixelTarget | None = None
+    ) -> Load:
+        load = Load(image_id, engine.host, engine.loads, rank, keep=keep, target=target)
         self._loads.add(load)
         return load
-
-
-def _image_ids(series: Series | Sequence[ImageId | str]) -> Sequence[ImageId]:
-    return series.image_ids if isinstance(series, Series) else [ImageId.parse(image_id) for image_id in series]
-
-
-def _series(series: Series | Sequence[ImageId | str]) -> Series:
-    return series if isinstance(series, Series) else Series(tuple(_image_ids(series)))

@@ -15,7 +15,7 @@ from cornerstream.operators.bridge import running_tasks
 from cornerstream.ranks import BestRank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from reactivex import Observable
     from reactivex.abc import ObserverBase
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
+    from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.ranks import RankCell
     from cornerstream.stats import Counters
 
@@ -37,9 +38,10 @@ class Member:
         rank: How soon it wants it; may change.
         keep: The complete image goes into the cache.
         progress: Hears of bytes as they come, and of the end.
+        target: Where it wants the pixels.
     """
 
-    __slots__ = ("image_id", "keep", "observer", "progress", "rank")
+    __slots__ = ("image_id", "keep", "key", "observer", "progress", "rank", "target")
 
     def __init__(
         self,
@@ -49,11 +51,14 @@ class Member:
         *,
         keep: bool,
         progress: ObserverBase[Progress],
+        target: PixelTarget | None = None,
     ) -> None:
         self.image_id = image_id
+        self.key: Hashable = image_id
+        self.target = target
         self.observer: ObserverBase[Image] | None = observer
         self.rank = rank
-        self.keep = keep
+        self.keep = keep and target is None  # memory of the caller's is no place for the cache's images
         self.progress = progress
 
 
@@ -61,7 +66,7 @@ class SharedLoads:
     """The loads in flight, one an image. Touched on the loop only; it needs no locks for that reason.
 
     Args:
-        start: Makes the observable of one load; gets its rank and where to report bytes.
+        start: Makes the observable of one load; gets its rank, where to report bytes, and where the pixels are wanted.
         cache: Keeps complete images.
         counters: The session's figures.
         tasks: Where the tasks of loads are held.
@@ -70,7 +75,7 @@ class SharedLoads:
 
     def __init__(
         self,
-        start: Callable[[ImageId, RankCell, Callable[[Progress], None]], Observable[Image]],
+        start: Callable[[ImageId, RankCell, Callable[[Progress], None], PixelTarget | None], Observable[Image]],
         cache: ByteCache[Image],
         counters: Counters,
         tasks: set[asyncio.Task[Any]],
@@ -81,7 +86,7 @@ class SharedLoads:
         self._counters = counters
         self._tasks = tasks
         self._report = report
-        self._loads: dict[ImageId, _Load] = {}
+        self._loads: dict[Hashable, _Load] = {}
         self.closed = False
 
     def __len__(self) -> int:
@@ -108,24 +113,17 @@ class SharedLoads:
             if load.latest is not None:
                 self._deliver(member, load.latest)
             return
-        load = self._loads[member.image_id] = _Load()
-        load.join(member)
-        if CurrentThreadScheduler.singleton().schedule_required():
-            self._begin(member.image_id, load)
-        else:
-            # Inside somebody's subscribe Rx would put off what sources such as `just` emit until that has returned, and
-            # the tasks they lead to would begin unseen by the session.
-            asyncio.get_running_loop().call_soon(self._begin, member.image_id, load)
+        self._make(member)
 
     def leave(self, member: Member) -> None:
         """Take a subscriber out; nothing reaches it any more. The last one out cancels the load."""
         member.observer = None
-        load = self._loads.get(member.image_id)
+        load = self._loads.get(member.key)
         if load is None or member not in load.members:
             return
         load.leave(member)
         if not load.members:
-            del self._loads[member.image_id]
+            del self._loads[member.key]
             self._counters.cancelled += 1
             load.upstream.dispose()
 
@@ -136,19 +134,32 @@ class SharedLoads:
             for member in tuple(load.members):
                 self.leave(member)
 
-    def _begin(self, image_id: ImageId, load: _Load) -> None:
-        if self._loads.get(image_id) is not load:
+    def _make(self, member: Member) -> None:
+        """Start a load; one with a target is its member's alone."""
+        if member.target is not None:
+            member.key = member  # nobody else can have what is written into its memory
+        load = self._loads[member.key] = _Load(member.image_id, member.key, member.target)
+        load.join(member)
+        if CurrentThreadScheduler.singleton().schedule_required():
+            self._begin(load)
+        else:
+            # Inside somebody's subscribe Rx would put off what sources such as `just` emit until that has returned, and
+            # the tasks they lead to would begin unseen by the session.
+            asyncio.get_running_loop().call_soon(self._begin, load)
+
+    def _begin(self, load: _Load) -> None:
+        if self._loads.get(load.key) is not load:
             return  # everybody has left again
         token = running_tasks.set(self._tasks)
         try:
-            source = self._start(image_id, load.rank, partial(self._on_progress, load))
+            source = self._start(load.image_id, load.rank, partial(self._on_progress, load), load.target)
             load.upstream.disposable = source.subscribe(
                 lambda image: self._on_next(load, image),
-                lambda error: self._on_end(image_id, load, error),
-                lambda: self._on_end(image_id, load, None),
+                lambda error: self._on_end(load, error),
+                lambda: self._on_end(load, None),
             )
         except Exception as error:  # noqa: BLE001 - a loader may raise anything; its subscribers hear of it
-            self._on_end(image_id, load, error)
+            self._on_end(load, error)
         finally:
             running_tasks.reset(token)
 
@@ -161,9 +172,9 @@ class SharedLoads:
         for member in tuple(load.members):
             self._deliver(member, image)
 
-    def _on_end(self, image_id: ImageId, load: _Load, error: BaseException | None) -> None:
-        if self._loads.get(image_id) is load:
-            del self._loads[image_id]
+    def _on_end(self, load: _Load, error: BaseException | None) -> None:
+        if self._loads.get(load.key) is load:
+            del self._loads[load.key]
         members, latest = tuple(load.members), load.latest
         keep = any(member.keep for member in members)
         for member in members:
@@ -173,10 +184,10 @@ class SharedLoads:
         if error is None and latest is not None:
             self._counters.images += 1
             if keep and latest.quality >= ImageQuality.COMPLETE:
-                self._cache.put(image_id, latest)
+                self._cache.put(load.image_id, latest)
         elif members:
             self._counters.errors += 1
-        typed = None if error is None else _typed(error, image_id)
+        typed = None if error is None else _typed(error, load.image_id)
         for member in members:
             self._end(member, typed)
 
@@ -189,14 +200,23 @@ class SharedLoads:
         if observer is None:
             return False
         try:
-            observer.on_next(image)
+            wanted = image if member.target is None else image.placed(member.target)
+        except ImageLoadError as error:
+            self._refuse(member, observer, error)
+            return False
+        try:
+            observer.on_next(wanted)
         except Exception as error:  # noqa: BLE001 - whatever a subscriber raises is its own to hear of
             failure = ObserverError(f"on_next raised {type(error).__name__}: {error}", image_id=member.image_id)
             failure.__cause__ = error
-            self.leave(member)
-            member.observer = observer
-            self._end(member, failure)
+            self._refuse(member, observer, failure)
         return member.observer is not None
+
+    def _refuse(self, member: Member, observer: ObserverBase[Image], error: ImageLoadError) -> None:
+        """End one subscriber with an error of its own."""
+        self.leave(member)
+        member.observer = observer
+        self._end(member, error)
 
     def _end(self, member: Member, error: ImageLoadError | None) -> None:
         observer, member.observer = member.observer, None
@@ -215,9 +235,12 @@ class SharedLoads:
 class _Load:
     """One load in flight."""
 
-    __slots__ = ("latest", "members", "rank", "upstream")
+    __slots__ = ("image_id", "key", "latest", "members", "rank", "target", "upstream")
 
-    def __init__(self) -> None:
+    def __init__(self, image_id: ImageId, key: Hashable, target: PixelTarget | None) -> None:
+        self.image_id = image_id
+        self.key = key
+        self.target = target
         self.members: list[Member] = []
         self.rank = BestRank()
         self.latest: Image | None = None

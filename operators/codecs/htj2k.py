@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cornerstream.operators.codecs.j2k_markers import checked_codestream
 from cornerstream.operators.codecs.jpeg2000 import decode_jpeg2000, j2k_decoded
+from cornerstream.operators.codecs.stored_values import memory_for
 
 if TYPE_CHECKING:
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
@@ -24,6 +25,6 @@ def decode_htj2k(frame: EncodedFrame) -> DecodedFrame:
     from imagecodecs import htj2k_decode  # noqa: PLC0415 - no codec is imported before it is needed
 
     codestream, header = checked_codestream(frame)
-    samples = htj2k_decode(codestream)
+    samples = htj2k_decode(codestream, out=memory_for(frame, header.precision, signed=header.signed))
     last_line = samples[-1] if samples.ndim == 2 else samples[-1, :, -1]  # of the component that is written last
     return j2k_decoded(frame, samples, header) if last_line.any() else decode_jpeg2000(frame)

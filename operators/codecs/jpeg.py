@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cornerstream.images.errors import DecodeError
 from cornerstream.operators.codecs.guards import check_header, without_padding
 from cornerstream.operators.codecs.jpeg_markers import SOF_JPEG_LS, JpegHeader, read_jpeg_header
-from cornerstream.operators.codecs.stored_values import codec_values, decoded
+from cornerstream.operators.codecs.stored_values import codec_values, decoded, memory_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,12 +27,13 @@ def decode_jpeg(frame: EncodedFrame) -> DecodedFrame:
     from imagecodecs import jpeg8_decode  # noqa: PLC0415 - no codec is imported before it is needed
 
     codestream, header = _checked(frame)
+    out = memory_for(frame, header.size.precision)
     if header.size.samples == 1:
-        return _decoded(frame, jpeg8_decode(codestream), header)
+        return _decoded(frame, jpeg8_decode(codestream, out=out), header)
     if header.lossless:  # no colour transform in the codec: the tag says what the samples are
-        return _decoded(frame, jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB"), header)
+        return _decoded(frame, jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB", out=out), header)
     colorspace = "YCBCR" if is_ycbcr(header, frame.metadata.photometric_interpretation) else "RGB"
-    return _decoded(frame, jpeg8_decode(codestream, colorspace=colorspace, outcolorspace="RGB"), header, "RGB")
+    return _decoded(frame, jpeg8_decode(codestream, colorspace=colorspace, outcolorspace="RGB", out=out), header, "RGB")
 
 
 def is_ycbcr(header: JpegHeader, photometric_interpretation: str) -> bool:

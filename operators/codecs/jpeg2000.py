@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cornerstream.operators.codecs.j2k_markers import checked_codestream
-from cornerstream.operators.codecs.stored_values import codec_values, decoded
+from cornerstream.operators.codecs.stored_values import codec_values, decoded, memory_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,8 @@ def decode_jpeg2000(frame: EncodedFrame) -> DecodedFrame:
     from imagecodecs import jpeg2k_decode  # noqa: PLC0415 - no codec is imported before it is needed
 
     codestream, header = checked_codestream(frame)
-    return j2k_decoded(frame, jpeg2k_decode(codestream, numthreads=1), header)
+    out = memory_for(frame, header.precision, signed=header.signed)
+    return j2k_decoded(frame, jpeg2k_decode(codestream, numthreads=1, out=out), header)
 
 
 def decode_openjpeg(frame: EncodedFrame) -> DecodedFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cornerstream.images.errors import DecodeError
 from cornerstream.operators.codecs.guards import check_header, without_padding
 from cornerstream.operators.codecs.jpeg_markers import SOF_JPEG_LS, read_jpeg_header
-from cornerstream.operators.codecs.stored_values import codec_values, decoded
+from cornerstream.operators.codecs.stored_values import codec_values, decoded, memory_for
 
 if TYPE_CHECKING:
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
@@ -29,5 +29,7 @@ def decode_jpegls(frame: EncodedFrame) -> DecodedFrame:
         raise DecodeError("the codestream is JPEG, the transfer syntax says JPEG-LS")
     check_header(header.size, frame.metadata)
     lossless = frame.metadata.transfer_syntax_uid == _LOSSLESS
-    samples = jpegls_decode(codestream)
+    # Planes that lie one after the other want memory of another shape.
+    out = memory_for(frame, header.size.precision) if header.size.samples == 1 else None
+    samples = jpegls_decode(codestream, out=out)
     return decoded(frame, codec_values(samples, frame.metadata, precision=header.size.precision, lossless=lossless))

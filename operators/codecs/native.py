@@ -15,7 +15,7 @@ from cornerstream.operators.codecs.description import (
     stored_dtype,
 )
 from cornerstream.operators.codecs.embedded_overlays import take_embedded
-from cornerstream.operators.codecs.stored_values import decoded, stored_values
+from cornerstream.operators.codecs.stored_values import decoded, memory_for, stored_values
 from cornerstream.operators.native_frames import packed_lengths
 
 if TYPE_CHECKING:
@@ -48,12 +48,17 @@ def native_pixels(frame: EncodedFrame, data: bytes | memoryview, order: str = "<
     if order == ">" and metadata.bits_allocated <= 12 and metadata.pixel_vr_is_ow:
         data = _swapped(data)
     data = memoryview(data)[:expected]
+    shape = frame_shape(metadata)
     if is_float(metadata):
-        return decoded(frame, _words(data, metadata, order).reshape(frame_shape(metadata)))
+        return decoded(frame, _words(data, metadata, order, own=not _is_placed(frame)).reshape(shape))
     if _is_packed(metadata):
         return decoded(frame, expand_422(np.frombuffer(data, np.uint8), metadata), "YBR_FULL")
-    words = _words(data, metadata, order)
-    return decoded(take_embedded(frame, words), by_pixel(stored_values(words, metadata), metadata))
+    words = _words(data, metadata, order, own=not _is_placed(frame))
+    frame = take_embedded(frame, words)
+    memory = memory_for(frame, metadata.bits_allocated, signed=metadata.pixel_representation == 1)
+    by_plane = metadata.planar_configuration == 1 and metadata.samples_per_pixel > 1
+    flat = None if memory is None or by_plane else memory.reshape(-1)
+    return decoded(frame, by_pixel(stored_values(words, metadata, flat), metadata))
 
 
 def native_length(metadata: FrameMetadata, found: int = 0) -> int:
@@ -114,8 +119,17 @@ def _is_packed(metadata: FrameMetadata) -> bool:
     return metadata.photometric_interpretation == "YBR_FULL_422" and metadata.samples_per_pixel == 3
 
 
-def _words(data: memoryview, metadata: FrameMetadata, order: str) -> NDArray[np.generic]:
-    """One unsigned word (or float) a sample, in the machine's byte order; a copy unless `data` owns its bytes alone."""
+def _is_placed(frame: EncodedFrame) -> bool:
+    """The pixels are written into the caller's memory, so that what they are read from may be a view."""
+    return frame.target is not None and frame.target.out is not None
+
+
+def _words(data: memoryview, metadata: FrameMetadata, order: str, *, own: bool) -> NDArray[np.generic]:
+    """One unsigned word (or float) a sample, in the machine's byte order.
+
+    Where they are to `own` their bytes they are a copy, unless `data` is all of its buffer: a view would keep the whole file
+    or body alive behind one frame.
+    """
     count = sample_count(metadata)
     if metadata.bits_allocated == 1:
         return np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder="little")
@@ -123,10 +137,8 @@ def _words(data: memoryview, metadata: FrameMetadata, order: str) -> NDArray[np.
         return unpack_12(data, count)
     name = stored_dtype(metadata).str[1:] if is_float(metadata) else f"u{container_bytes(metadata)}"
     words = np.frombuffer(data, np.dtype(f"{order}{name}"), count)
-    # A view would keep the whole file or body alive behind one frame.
-    return words.astype(
-        words.dtype.newbyteorder("="), copy=not isinstance(data.obj, bytes) or len(data.obj) > len(data) + 1
-    )
+    shared = not isinstance(data.obj, bytes) or len(data.obj) > len(data) + 1
+    return words.astype(words.dtype.newbyteorder("="), copy=own and shared)
 
 
 def _swapped(data: bytes | memoryview) -> bytes:
