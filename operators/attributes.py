@@ -53,7 +53,7 @@ class Attributes(Protocol):
 def text(attributes: Attributes, keyword: str) -> str:
     """The first value as text; empty when there is none."""
     values = attributes.values(keyword)
-    return "" if not values or values[0] is None else str(values[0]).strip(" \0")
+    return _text(values[0]).strip(" \0") if values else ""
 
 
 def numbers(attributes: Attributes, keyword: str) -> tuple[float | None, ...]:
@@ -79,10 +79,17 @@ def vector(attributes: Attributes, keyword: str, length: int) -> tuple[float, ..
     return found if len(found) == length else None
 
 
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return str(value)
+    # What a stranger nests, or writes with more digits than Python converts, is no text.
+    return str(value) if isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 64) else ""
+
+
 def _number(value: object) -> float | None:
     if isinstance(value, str):
         value = value.strip(" \0")
-    elif not isinstance(value, (int, float)):
+    elif not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     try:
         found = float(value)

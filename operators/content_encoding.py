@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from cornerstream.images.errors import FetchError, TruncatedError
+from cornerstream.images.errors import FetchError, SplitError, TruncatedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PIECE_BYTES = 1 << 18
 """Largest piece that comes out at once, however far a body expands."""
 
+_STEP = 1 << 13  # zlib copies what it leaves of its input: little, however many members or pieces come out of it
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15  # zlib's window bits
 
 
@@ -44,18 +45,22 @@ class Inflater:
         """What a chunk expands to, in pieces of at most `PIECE_BYTES` (an uncoded chunk comes back as it is).
 
         Raises:
-            FetchError: The bytes are not what Content-Encoding says.
+            SplitError: The bytes are not what Content-Encoding says.
         """
         if not self.changes:
             yield chunk
             return
+        for at in range(0, len(chunk), _STEP):
+            yield from self._inflate(chunk[at : at + _STEP])
+
+    def _inflate(self, chunk: bytes) -> Iterator[bytes]:
         more = True
         while more:
             self._stream = self._stream or zlib.decompressobj(self._window(chunk))
             try:
                 piece = self._stream.decompress(chunk, PIECE_BYTES)
             except zlib.error as error:
-                raise FetchError(f"the body is not valid {self._coding}: {error}") from error
+                raise SplitError(f"the body is not valid {self._coding}: {error}") from error
             chunk = self._next_member() if self._stream.eof else self._stream.unconsumed_tail
             if piece:
                 yield piece
@@ -82,7 +87,7 @@ class Inflater:
         assert self._stream is not None
         rest = self._stream.unused_data
         if rest and self._coding == "deflate":
-            raise FetchError("bytes follow the end of the deflate body")
+            raise SplitError("bytes follow the end of the deflate body")
         if rest:
             self._stream = None
         return rest

@@ -87,6 +87,8 @@ class _Join:
 
     def on_part(self, part: Part) -> None:
         self._parts.append(part)
+        if len(self._parts) > 1:  # at once: the others may be gigabytes
+            self._observer.on_error(SplitError("the answer has several parts where one frame was asked for"))
 
     def on_last_part(self) -> None:
         self._complete = True
@@ -108,7 +110,7 @@ class _Join:
         self._observer.on_completed()
 
     def _frame(self, metadata: InstanceMetadata) -> EncodedFrame:
-        if len(self._parts) != 1:
-            raise SplitError(f"the answer has {len(self._parts)} parts where one frame was asked for")
+        if not self._parts:
+            raise SplitError("the answer has no part where one frame was asked for")
         frame = encoded_frame(self._parts.pop(), metadata, self._frame_number)
         return replace(frame, timings={"fetch": perf_counter() - self._begin})

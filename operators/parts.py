@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([^\x00-\x08\x0a-\x1f]*)\Z")
 _ONCE = frozenset({"content-type", "content-length"})
+# Codings that change nothing (RFC 2045, section 6.2); no other is used in DICOMweb, and coded bytes are not a frame's.
+_PLAIN = {
+    "content-transfer-encoding": frozenset({"", "7bit", "8bit", "binary"}),
+    "content-encoding": frozenset({"", "identity"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ def parse_headers(block: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, st
         limits: `part_headers` holds here.
 
     Raises:
-        SplitError: A line is not a field, or Content-Type or Content-Length comes twice.
+        SplitError: A line is not a field, Content-Type or Content-Length comes twice, or the part is coded.
         LimitError: There are too many lines.
     """
     lines = block.split(b"\r\n") if block else []
@@ -120,6 +125,8 @@ def parse_headers(block: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, st
         name, value = match[1].decode("ascii").lower(), match[2].decode("latin-1").strip(" \t")
         if name in headers and name in _ONCE:
             raise SplitError(f"a part has {name} twice")
+        if name in _PLAIN and value.lower() not in _PLAIN[name]:
+            raise SplitError(f"a part comes in {name} {value[:40]!r}, which DICOMweb does not use")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 

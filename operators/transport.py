@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from asyncio import timeout
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Self
 
-from cornerstream.images.errors import FetchError, LimitError, TruncatedError
+from cornerstream.images.errors import FetchError, ImageLoadError, LimitError, SplitError, TruncatedError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.content_encoding import Inflater
 from cornerstream.operators.fetch_errors import fetch_error
@@ -45,7 +47,8 @@ class AiohttpTransport:
     that it is complete by its own structure.
 
     Args:
-        limits: `response_bytes`, `redirects`, `connect_seconds` and `read_seconds` hold here.
+        limits: `response_bytes`, `response_seconds`, `response_header_bytes`, `response_headers`, `redirects`,
+            `connect_seconds` and `read_seconds` hold here.
         headers: Header fields, credentials above all, by the origin (`https://host:port`) they belong to; they are sent
             nowhere else.
         ssl: A context for https; the system's authorities are trusted without one.
@@ -94,7 +97,8 @@ class AiohttpTransport:
         Raises:
             HttpStatusError: Another status; a 206 was not asked for and is one.
             LimitError: Content-Length exceeds `limits.response_bytes`, or there are too many redirects.
-            FetchError: No connection, a reset, a time-out, a redirect to another origin, an empty body.
+            FetchError: No connection, a reset, a time-out, a redirect to another origin, an empty body, a transfer
+                coding that was not asked for.
         """
         try:
             response, url = await self._follow(request)
@@ -103,7 +107,7 @@ class AiohttpTransport:
             raise
         try:
             yield AiohttpResponse(response, url, request, self._limits)
-        except FetchError as error:
+        except ImageLoadError as error:
             _about(error, request)
             raise
         finally:
@@ -131,7 +135,9 @@ class AiohttpTransport:
     async def _get(self, url: URL, headers: Mapping[str, str]) -> ClientResponse:
         session = self._opened()
         try:
-            return await session.get(url, headers=headers, allow_redirects=False)
+            # A header that drips, or 1xx answers without end, are no silence to aiohttp.
+            async with timeout(self._limits.connect_seconds + self._limits.read_seconds):
+                return await session.get(url, headers=headers, allow_redirects=False)
         except Exception as error:
             raise fetch_error(error, url, self._limits) from error
 
@@ -156,6 +162,7 @@ class AiohttpResponse:
     _request: HttpRequest = field(repr=False)
     _limits: Limits = field(repr=False)
     received: int = 0
+    _waited: float = field(default=0.0, init=False, repr=False)
     _inflater: Inflater = field(init=False, repr=False)
     _lost: Future[None] | None = field(init=False, repr=False)
 
@@ -168,6 +175,15 @@ class AiohttpResponse:
         if self._lost is not None:  # looked at, so that asyncio does not report it when nobody reads to the end
             self._lost.add_done_callback(lambda lost: lost.cancelled() or lost.exception())
         self._inflater = Inflater(",".join(self._response.headers.getall("Content-Encoding", [])))
+        codings = ",".join(self._response.headers.getall("Transfer-Encoding", ["chunked"]))
+        if (
+            codings.strip().lower() != "chunked"
+        ):  # RFC 9112, section 7: nothing else was offered, aiohttp undoes no other
+            raise FetchError(
+                f"{describe(self._url)} answered in Transfer-Encoding {codings[:80]!r}, which is not chunked"
+            )
+        if len(kinds := set(self._response.headers.getall("Content-Type", []))) > 1:
+            raise SplitError(f"{describe(self._url)} answered with {len(kinds)} different Content-Types")
         promised = self._response.content_length
         if promised is not None and promised > self._limits.response_bytes:
             raise self._too_large()
@@ -189,8 +205,9 @@ class AiohttpResponse:
 
         Raises:
             TruncatedError: The body ends before its framing says so.
-            LimitError: `limits.response_bytes` is reached.
-            FetchError: The connection is lost, the server is silent, the body is empty or its coding is wrong.
+            LimitError: `limits.response_bytes` or `limits.response_seconds` is reached.
+            SplitError: The bytes contradict their Content-Encoding.
+            FetchError: The connection is lost, the server is silent, the body is empty.
         """
         given = 0
         try:
@@ -202,15 +219,23 @@ class AiohttpResponse:
                         raise self._too_large()
                     yield piece
             self._check_end()
-        except FetchError as error:
+        except ImageLoadError as error:
             _about(error, self._request)
             raise
 
     async def _read(self) -> bytes:
+        begin = monotonic()
+        allowance = timeout(self._limits.response_seconds - self._waited)
         try:
-            return await self._response.content.readany()
+            async with allowance:
+                return await self._response.content.readany()
         except Exception as error:
+            if allowance.expired():
+                seconds = f"limits.response_seconds={self._limits.response_seconds:g}"
+                raise LimitError(f"{describe(self._url)}: the server took more than {seconds}") from error
             raise fetch_error(error, self._url, self._limits) from error
+        finally:
+            self._waited += monotonic() - begin  # the reader's own time is not the server's
 
     def _check_end(self) -> None:
         if self._lost is not None and self._lost.done() and (cause := self._lost.exception()) is not None:
@@ -231,7 +256,7 @@ class AiohttpResponse:
         return FetchError(f"{describe(self._url)} answered 200 with an empty body")
 
 
-def _about(error: FetchError, request: HttpRequest) -> None:
+def _about(error: ImageLoadError, request: HttpRequest) -> None:
     if request.image_id is not None:
         error.about(request.image_id)
 
@@ -250,4 +275,7 @@ def _new_session(limits: Limits, ssl: SSLContext | None, names: NameLookup) -> C
         ),
         auto_decompress=False,
         requote_redirect_url=False,
+        max_line_size=limits.response_header_bytes,
+        max_field_size=limits.response_header_bytes,
+        max_headers=limits.response_headers,
     )

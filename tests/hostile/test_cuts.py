@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 from typing import TYPE_CHECKING
 
+import imagecodecs
+import numpy as np
 import pytest
 
 from cornerstream.images.errors import ImageLoadError
@@ -14,7 +17,7 @@ from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.split_multipart import parts_of
 from cornerstream.operators.transport import AiohttpTransport
 from cornerstream.session import Session
-from tests.support.hostile import MULTIPART, PIXELS, Instance, multipart, serving, without_retries
+from tests.support.hostile import DATA_SET, MULTIPART, PIXELS, Instance, multipart, serving, without_retries
 from tests.support.leaks import nothing_left
 from tests.support.part10 import RLE, encapsulated, native
 from tests.support.raw_server import Step, chunked, head, ok, raw_server
@@ -22,10 +25,12 @@ from tests.support.raw_server import Step, chunked, head, ok, raw_server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
 FRAMES = [PIXELS, bytes(range(101, 109)), bytes(range(201, 209))]
 KIND = "Content-Type: application/dicom"
 FRAMINGS: dict[str, Callable[[bytes, str], bytes]] = {
-    "Content-Length": lambda body, kind: ok(body, kind),
+    "Content-Length": ok,
     "chunked": lambda body, kind: head(200, kind, "Transfer-Encoding: chunked") + chunked(*thirds(body)),
     "close-delimited": lambda body, kind: head(200, kind, "Connection: close") + body,
     "HTTP/1.0": lambda body, kind: head(200, kind, version="HTTP/1.0") + body,
@@ -45,7 +50,7 @@ async def parts_before_the_end(http: AiohttpTransport, url: str) -> tuple[list[b
     found: list[bytes] = []
     try:
         async for part in parts_of(Body(HttpRequest(url), http)):
-            found.append(part.data)
+            found.append(part.data)  # noqa: PERF401 - what came before the error counts
     except ImageLoadError as error:
         return found, error
     return found, None
@@ -152,3 +157,59 @@ async def outcome(session: Session, image_id: str) -> bytes | str:
     except ImageLoadError:
         return "error"
     return image.pixels.tobytes()
+
+
+def codestreams(pixels: NDArray[np.uint8]) -> dict[str, tuple[str, str, bytes | bytearray]]:
+    """Media type, transfer syntax and bytes of a frame, by each codec's own encoder."""
+    literal = [bytes([len(run) - 1]) + run for run in map(bytes, pixels.reshape(-1, 96))]
+    return {
+        "JPEG": ("image/jpeg", "1.2.840.10008.1.2.4.50", imagecodecs.jpeg8_encode(pixels, level=90)),
+        "JPEG lossless": ("image/jpeg", "1.2.840.10008.1.2.4.70", imagecodecs.jpeg8_encode(pixels, lossless=True)),
+        "JPEG-LS": ("image/jls", "1.2.840.10008.1.2.4.80", imagecodecs.jpegls_encode(pixels)),
+        "JPEG 2000": (
+            "image/jp2",
+            "1.2.840.10008.1.2.4.90",
+            imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k", reversible=True),
+        ),
+        "HTJ2K": ("image/jphc", "1.2.840.10008.1.2.4.201", imagecodecs.htj2k_encode(pixels)),
+        "JPEG XL": (
+            "image/jxl",
+            "1.2.840.10008.1.2.4.110",
+            imagecodecs.jpegxl_encode(pixels, lossless=True, usecontainer=False),
+        ),
+        "RLE": ("image/dicom-rle", RLE, struct.pack("<16I", 1, 64, *[0] * 14) + b"".join(literal)),
+    }
+
+
+async def lone_codestream(pixels: NDArray[np.uint8], codec: str) -> None:
+    """A frame that is neither a part nor framed by HTTP: its own end marker or its decoder has to miss the rest."""
+    media_type, transfer_syntax_uid, data = codestreams(pixels)[codec]
+    rows, columns = pixels.shape
+    described = DATA_SET | {
+        "00280010": {"vr": "US", "Value": [rows]},
+        "00280011": {"vr": "US", "Value": [columns]},
+    }
+    top = head(200, f"Content-Type: {media_type}; transfer-syntax={transfer_syntax_uid}", "Connection: close")
+    instance = Instance(metadata=(ok(json.dumps(described).encode()),))
+    async with nothing_left(), serving(instance), Session() as session:
+        for cut in range(len(data)):
+            instance.frame = (top + data[:cut], Step.CLOSE)
+            assert await outcome(session, instance.wadors) == "error", cut
+        instance.frame = (top + data, Step.CLOSE)
+        assert len(await outcome(session, instance.wadors)) == pixels.size
+
+
+CODECS = ["JPEG", "JPEG lossless", "JPEG-LS", "JPEG 2000", "HTJ2K", "JPEG XL", "RLE"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_a_lone_codestream_without_framing(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_retries(monkeypatch)
+    await lone_codestream(np.add.outer(np.arange(24), 3 * np.arange(24)).astype(np.uint8), codec)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("codec", CODECS)
+async def test_a_lone_codestream_of_noise_without_framing(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_retries(monkeypatch)
+    await lone_codestream(np.random.default_rng(1).integers(0, 256, (24, 24)).astype(np.uint8), codec)

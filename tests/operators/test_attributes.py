@@ -100,9 +100,27 @@ def test_absent_attributes(attributes: Attributes) -> None:
 
 def test_numbers_that_are_none() -> None:
     attributes = JsonAttributes({"00281050": {"vr": "DS", "Value": ["1", " 2.5 ", 3, True, None, "x", "inf", 10**400]}})
-    assert numbers(attributes, "WindowCenter") == (1, 2.5, 3, 1, None, None, None, None)
+    assert numbers(attributes, "WindowCenter") == (1, 2.5, 3, None, None, None, None, None)
     assert vector(attributes, "WindowCenter", 8) is None
     assert integer(JsonAttributes({"00200013": {"vr": "IS", "Value": [1.5]}}), "InstanceNumber") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("CT ", "CT"),
+        (7, "7"),
+        (1.5, "1.5"),
+        (True, "True"),
+        (None, ""),
+        ([[]], ""),
+        ({"Alphabetic": "A"}, ""),
+        (10**5000, ""),
+    ],
+    ids=["text", "int", "float", "bool", "null", "list", "object", "5,001 digits"],
+)
+def test_texts_that_are_none(value: object, expected: str) -> None:
+    assert text(JsonAttributes({"00080060": {"vr": "CS", "Value": [value]}}), "Modality") == expected
 
 
 def test_damaged_inline_binary_is_refused() -> None:

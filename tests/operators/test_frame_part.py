@@ -81,15 +81,25 @@ def test_whichever_comes_first(metadata_first: bool) -> None:
     assert not heard.metadata.observers
 
 
-@pytest.mark.parametrize("count", [0, 2])
-def test_another_number_of_parts_is_refused(count: int) -> None:
+@pytest.mark.parametrize(("count", "words"), [(0, "no part"), (2, "several parts")])
+def test_another_number_of_parts_is_refused(count: int, words: str) -> None:
     heard = Heard()
     heard.metadata.on_next(instance())
     for _ in range(count):
         heard.parts.on_next(part())
     heard.parts.on_completed()
     assert [type(error) for error in heard.errors] == [SplitError]
-    assert str(heard.errors[0]) == f"the answer has {count} parts where one frame was asked for"
+    assert str(heard.errors[0]) == f"the answer has {words} where one frame was asked for"
+
+
+def test_a_second_part_ends_it_at_once() -> None:
+    """The others may be gigabytes: they are not waited for."""
+    heard = Heard()
+    heard.parts.on_next(part())
+    heard.parts.on_next(part())
+    assert [type(error) for error in heard.errors] == [SplitError]
+    assert not heard.parts.observers
+    assert not heard.metadata.observers
 
 
 def test_what_fails_ends_the_other() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from cornerstream.images.errors import FetchError, HttpStatusError, LimitError, TruncatedError
+from cornerstream.images.errors import FetchError, HttpStatusError, LimitError, SplitError, TruncatedError
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.fetch_errors import is_transient
@@ -111,8 +111,7 @@ REFUSED: dict[str, Script] = {
     "empty close-delimited": (head(200, "Connection: close"), CLOSE),
     "unknown coding": (ok(BODY, "Content-Encoding: br"),),
     "two codings": (ok(BODY, "Content-Encoding: gzip, gzip"),),
-    "not gzip": (ok(BODY, "Content-Encoding: gzip"),),
-    "rubbish behind deflate": (ok(gzipped(BODY, 15) + b"x", "Content-Encoding: deflate"),),
+    "transfer coding": (head(200, "Transfer-Encoding: gzip, chunked"), chunked(BODY)),
     "not http": (b"SSH-2.0-OpenSSH\r\n\r\n", CLOSE),
     "bad chunk": (head(200, "Transfer-Encoding: chunked"), b"zz\r\nabc\r\n", CLOSE),
     "two lengths": (head(200, "Content-Length: 1", "Content-Length: 2"), b"ab", CLOSE),
@@ -124,6 +123,23 @@ async def test_an_answer_that_proves_nothing_is_refused(script: Script) -> None:
     with pytest.raises(FetchError) as caught:
         await get(script)
     assert caught.value.image_id == IMAGE
+
+
+CONTRADICTING: dict[str, Script] = {
+    "not gzip": (ok(BODY, "Content-Encoding: gzip"),),
+    "rubbish behind gzip": (ok(gzipped(BODY) + b"rubbish", "Content-Encoding: gzip"),),
+    "rubbish behind deflate": (ok(gzipped(BODY, 15) + b"x", "Content-Encoding: deflate"),),
+    "checksum of gzip": (ok(gzipped(BODY)[:-8] + bytes(8), "Content-Encoding: gzip"),),
+    "two content types": (ok(BODY, "Content-Type: image/jpeg", "Content-Type: image/jls"),),
+}
+
+
+@pytest.mark.parametrize("script", CONTRADICTING.values(), ids=CONTRADICTING.keys())
+async def test_an_answer_that_contradicts_itself_is_refused(script: Script) -> None:
+    with pytest.raises(SplitError) as caught:
+        await get(script)
+    assert caught.value.image_id == IMAGE
+    assert not is_transient(caught.value)
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 400, 401, 404, 406, 416, 429, 500, 503, 599])

@@ -20,6 +20,7 @@ class Step(Enum):
     CLOSE = "send FIN"
     RESET = "send RST"
     WAIT = "wait for the test to set `go`"
+    REPEAT = "send the next bytes again and again, until the client leaves"
     HANG = "send nothing more and wait for the client to leave"
 
 
@@ -95,10 +96,17 @@ class RawServer:
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         self.heads.append(await reader.readuntil(b"\r\n\r\n"))
         self.asked.set()
+        repeats = False
         for step in self._script():
             if isinstance(step, bytes):
                 writer.write(step)
                 await writer.drain()
+                while repeats:
+                    await asyncio.sleep(0)  # a drain that need not wait does not let the client run
+                    writer.write(step)
+                    await writer.drain()
+            elif step is Step.REPEAT:
+                repeats = True
             elif step is Step.HANG:
                 await reader.read()
                 self.left.set()
