@@ -206,8 +206,9 @@ def _without_padding(metadata: FrameMetadata, pixels: NDArray[np.generic]) -> ND
     if padding is None:
         return pixels
     limit = padding if limit is None else limit
-    below, above = np.less(pixels, min(padding, limit)), np.greater(pixels, max(padding, limit))
-    return pixels[below | above]
+    is_padding = np.greater_equal(pixels, min(padding, limit)) & np.less_equal(pixels, max(padding, limit))
+    shown: NDArray[np.generic] = pixels[~is_padding]
+    return shown
 
 
 def _is_inverted(metadata: FrameMetadata) -> bool:
