@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -107,22 +108,27 @@ class WorkerScheduler(Scheduler):
         return self.schedule_relative(self.to_datetime(duetime) - self.now, action, state)
 
     async def aclose(self) -> None:
-        """Wait for what runs on threads, end what runs in processes, and shut down the executors made here."""
+        """Wait for what runs on threads, end what runs in processes, and shut down the executors made here.
+
+        A thread that does not end within `limits.decode_seconds` is left to itself: nothing can stop it.
+        """
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         if self._processes is not None:
             self._processes.kill()
-        await asyncio.gather(*(asyncio.wrap_future(future) for future in self._running), return_exceptions=True)
-        self.shut_down()
+        ends = asyncio.gather(*(asyncio.wrap_future(future) for future in self._running), return_exceptions=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ends, self._limits.decode_seconds)
+        self.shut_down(wait=not self._running)
 
-    def shut_down(self) -> None:
+    def shut_down(self, *, wait: bool = True) -> None:
         """Shut down the executors made here, and take no more work."""
         self._closed = True
         for executor in (self._threads, self._processes):
             if executor is not None:
-                executor.shutdown()
+                executor.shutdown(wait=wait)
         self._threads = self._processes = None
 
     async def _run(

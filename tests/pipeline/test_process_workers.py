@@ -205,5 +205,15 @@ async def test_a_thread_that_takes_too_long_is_given_up(fifo: Path) -> None:
             await session.workers.run(fifo.read_bytes, rank=RankCell())
         assert session.stats().busy_workers == 1  # it keeps its slot
         await asyncio.to_thread(fifo.write_bytes, b"x")  # and ends
+
+
+async def test_a_thread_that_never_ends_does_not_keep_a_session_from_closing(fifo: Path) -> None:
+    async with Session(limits=SHORT, max_workers=1) as session:
+        with pytest.raises(LimitError):
+            await session.workers.run(fifo.read_bytes, rank=RankCell())
+    await asyncio.to_thread(fifo.write_bytes, b"x")  # so that the thread ends after all
+
+
+def test_isolation_and_an_executor_are_two_answers() -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(ValueError, match="isolated makes processes of its own"):
         Session(isolated=True, executor=executor)
