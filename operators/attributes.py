@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Protocol, overload
 from cornerstream.images.errors import SplitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.byte_stream import ByteStream, finish
+from cornerstream.operators.character_sets import decode_text
 from cornerstream.operators.elements import (
     Element,
     Encoding,
+    count_element,
     item_spans,
     read_element_header,
     read_value,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
+_LONGEST_VALUE = 0xFFFE  # PS3.5 section 7.1.2: of everything that is read as values here
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 
 
@@ -89,6 +92,8 @@ def _text(value: object) -> str:
 def _number(value: object) -> float | None:
     if isinstance(value, str):
         value = value.strip(" \0")
+        if not value.isascii() or "_" in value:  # which Python allows
+            return None
     elif not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     try:
@@ -113,15 +118,17 @@ class WrittenAttributes:
     character_set: tuple[str, ...] = ()
 
     def values(self, keyword: str) -> Sequence[object]:
-        """The values of an attribute."""
+        """The values of an attribute; raises SplitError if it is too long to have some."""
         tag, representation = ATTRIBUTES[keyword]
         element = self.elements.get(tag)
         if element is None:
             return ()
+        if len(element.value) > _LONGEST_VALUE:
+            raise SplitError(f"{keyword} has {len(element.value)} bytes, which its value representation does not allow")
         vr = element.vr.decode("ascii") if element.vr not in {b"", b"UN"} else representation
         if vr in _NUMBERS:
             return _unpack(_NUMBERS[vr], element)
-        return tuple(part.strip(" \0") for part in _decode(element.value, self.character_set).split("\\"))
+        return tuple(part.strip(" \0") for part in decode_text(element.value, self.character_set).split("\\"))
 
     def data(self, keyword: str) -> tuple[bytes, bool] | None:
         """The bytes of an attribute, as they were written."""
@@ -169,6 +176,7 @@ def _read_elements(stream: ByteStream, encoding: Encoding, limits: Limits) -> Ge
     found: dict[int, Element] = {}
     while (yield from stream.more()):
         header = yield from read_element_header(stream, encoding)
+        count_element(stream, limits)
         if header.tag in TAGS:
             found[header.tag] = yield from read_value(stream, header, encoding, limits)
         else:
@@ -180,14 +188,6 @@ def _unpack(code: str, element: Element) -> tuple[int | float, ...]:
     layout = struct.Struct((">" if element.encoding.big_endian else "<") + code)
     usable = len(element.value) // layout.size * layout.size
     return tuple(value for (value,) in layout.iter_unpack(element.value[:usable]))
-
-
-def _decode(value: bytes, character_set: tuple[str, ...]) -> str:
-    if value.isascii():
-        return value.decode("ascii")
-    from pydicom.charset import convert_encodings, decode_bytes  # noqa: PLC0415 - only for texts that need it
-
-    return decode_bytes(value, convert_encodings(list(character_set)), set())
 
 
 @dataclass(frozen=True, slots=True)

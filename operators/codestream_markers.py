@@ -32,7 +32,7 @@ class Codestream:
         ends: Whether the last `TAIL_BYTES` of a fragment end one; `None`: it cannot be told.
         one_fragment: Every frame is one fragment, always.
         signature: Whether bytes can begin a codestream at all: too short a mark to find frames by, but a frame that
-            begins otherwise is none. As `starts` where that is known.
+            begins otherwise is none. As `starts` where it is `None`.
     """
 
     starts: Callable[[bytes], bool] | None = None
@@ -47,7 +47,7 @@ class Codestream:
 
     def refutes(self, head: bytes) -> bool:
         """No codestream begins like that."""
-        known = self.starts or self.signature
+        known = self.signature or self.starts
         return known is not None and not known(head)
 
 
@@ -56,7 +56,8 @@ def codestream(metadata: FrameMetadata) -> Codestream:
     uid = metadata.transfer_syntax_uid
     if uid == _RLE:
         segments = metadata.samples_per_pixel * ((metadata.bits_allocated + 7) // 8)
-        return Codestream(starts=lambda head: is_rle_header(head, segments))
+        beginning = struct.pack("<2I", segments, HEAD_BYTES)  # a fragment may be too short for the whole header
+        return Codestream(lambda head: is_rle_header(head, segments), signature=lambda head: head[:8] == beginning)
     if uid == _DEFLATED_FRAME:  # PS3.5 annex A.4.14
         return Codestream(one_fragment=True)
     prefix, _, last = uid.rpartition(".")

@@ -52,7 +52,10 @@ def walk_frames(
         )
     grouper = FrameGrouper(metadata.number_of_frames, codestream(metadata), table, lengths)
     first, count, empty = stream.position, 0, 0
+    complete: list[Frame] = []
     while (length := (yield from _item_length(stream))) is not None:
+        frames.extend(complete)  # not before the item behind it has proven its length
+        complete = []
         count += 1
         empty += not length
         if count > limits.fragments:
@@ -60,13 +63,15 @@ def walk_frames(
         if empty > limits.empty_fragments:
             raise LimitError(f"more than {limits.empty_fragments} fragments are empty (limits.empty_fragments)")
         if length:
-            yield from _walk_fragment(stream, length, first, grouper, frames, keep_data=keep_data)
+            complete = yield from _walk_fragment(stream, length, first, grouper, frames, keep_data=keep_data)
+    frames.extend(complete)
     frames.extend(grouper.finish())
 
 
 def _walk_fragment(
     stream: ByteStream, length: int, first: int, grouper: FrameGrouper, frames: list[Frame], *, keep_data: bool
-) -> Generator[None]:
+) -> Generator[None, None, list[Frame]]:
+    """Returns the frames that are complete if the fragment is."""
     start = stream.position
     offset = start - 8 - first
     head_bytes = min(length, HEAD_BYTES)
@@ -83,7 +88,7 @@ def _walk_fragment(
         stream.skip(length - tail_bytes)
         yield from stream.need(tail_bytes)
         data, tail = b"", stream.take(tail_bytes)
-    frames.extend(grouper.end(Fragment(start, length, offset, head, tail, data)))
+    return grouper.end(Fragment(start, length, offset, head, tail, data))
 
 
 def _basic_offsets(stream: ByteStream, limits: Limits) -> Generator[None, None, tuple[int, ...]]:

@@ -67,7 +67,7 @@ def _required(attributes: Attributes, keyword: str) -> int:
     if value is None:
         found = text(attributes, keyword)
         raise SplitError(
-            f"{keyword} is {found!r}" if found else f"{keyword} is missing: this does not describe an image"
+            f"{keyword} is {found[:64]!r}" if found else f"{keyword} is missing: this does not describe an image"
         )
     if value < 1:
         raise SplitError(f"{keyword} is {value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import defaultdict
 from itertools import chain, islice
 from pathlib import Path
@@ -31,13 +32,14 @@ async def list_folder(engine: Engine, path: str | os.PathLike[str], skipped: dic
     Args:
         engine: Whose workers and limits hold.
         path: The folder, or one file.
-        skipped: Gets the files that are no DICOM images, with the reason of each.
+        skipped: Gets the files that are no DICOM images and the folders that cannot be read, with the reason of each.
 
     Raises:
         FetchError: There is no such folder.
     """
     rank = RankCell(Rank(Lane.INTERACTION))
-    files = await engine.workers.run(_files, Path(path), rank=rank)
+    files, refused = await engine.workers.run(_files, Path(path), rank=rank)
+    skipped.update(refused)
     limits = engine.options.limits
     read = await together(engine.workers.run(_read_headers, batch, limits, rank=rank) for batch in _batches(files))
     by_series: defaultdict[str, list[Instance]] = defaultdict(list)
@@ -68,19 +70,49 @@ def _series(uid: str, instances: list[Instance]) -> Series:
     )
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> tuple[list[Path], dict[str, ImageLoadError]]:
+    """The files below a folder, sorted, and what could not be looked into."""
     path = path.absolute()
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise FetchError(f"there is no folder {path}")
-    return sorted(_walk(path))
+    try:
+        is_folder = stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise FetchError(f"there is no folder {path} to be read: {reason}") from error
+    if not is_folder:
+        return [path], {}
+    refused: dict[str, ImageLoadError] = {}
+    return sorted(_walk(path, refused)), refused
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
+def _walk(root: Path, refused: dict[str, ImageLoadError]) -> Iterator[Path]:
+    """Every file that is not hidden; links to folders, which may lead round in circles, are not followed."""
+    folders = [str(root)]
+    while folders:  # as deep as a stranger nests them
+        for entry in _entries(folders.pop(), refused):
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry) and entry.is_symlink():
+                refused[entry.path] = FetchError(f"{entry.path} is a link to a folder, which is not followed")
+            elif _is_folder(entry):
+                folders.append(entry.path)
+            else:
+                yield Path(entry.path)
+
+
+def _entries(folder: str, refused: dict[str, ImageLoadError]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        refused[folder] = FetchError(f"cannot read the folder {folder}: {error.strerror or error}")
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself; reading it says so
+        return False
 
 
 def _batches(files: Iterable[Path]) -> Iterator[list[Path]]:
@@ -99,4 +131,13 @@ def _read_header(file: Path, limits: Limits) -> FrameIndex | ImageLoadError:
     try:
         return open_index(file, limits)
     except ImageLoadError as error:
-        return error
+        return _without_traceback(error)
+
+
+def _without_traceback(error: ImageLoadError) -> ImageLoadError:
+    """The error alone: it is kept with the listing, and a traceback would keep what was read of the file as well."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error

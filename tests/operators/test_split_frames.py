@@ -93,7 +93,7 @@ def test_frames_come_as_soon_as_their_bytes_do() -> None:
     frames = [jpeg_like(b"one"), jpeg_like(b"second"), jpeg_like(b"third")]
     for has_bot in (True, False):
         body = encapsulated(frames, has_bot=has_bot)
-        end_of_first = body.index(frames[0]) + len(frames[0])
+        end_of_first = body.index(frames[0]) + len(frames[0]) + 8  # the next item's header proves its length
         splitter = FrameSplitter()
         assert splitter.feed(body[: end_of_first - 1]) == []
         assert data_of(splitter.feed(body[end_of_first - 1 : end_of_first])) == frames[:1]
@@ -227,7 +227,7 @@ def test_the_extended_offset_table_is_used() -> None:
     data_set["PixelData"].VR = "OB"
     data_set["PixelData"].is_undefined_length = True
     body = written(data_set)
-    end_of_first = body.index(frames[0]) + 4
+    end_of_first = body.index(frames[0]) + 4 + 8  # the next item's header proves its length
     splitter = FrameSplitter()
     assert data_of(splitter.feed(body[:end_of_first])) == frames[:1]
     assert [bytes(frame.data) for frame in splitter.feed(body[end_of_first:])] == frames[1:]

@@ -149,7 +149,7 @@ def test_damaged_files_give_typed_errors_or_frames(data: st.DataObject) -> None:
 def test_frames_before_a_fault_are_given_out_and_the_fault_stays() -> None:
     body = with_items([table(), item(F1), item(F2), b"12345678"], frames=3)
     splitter = FrameSplitter(IMAGE_ID)
-    assert data_of(splitter.feed(body)) == [F1, F2]
+    assert data_of(splitter.feed(body)) == [F1]  # what stands behind the second does not prove its length
     with pytest.raises(SplitError) as caught:
         splitter.feed(b"more")
     assert caught.value.image_id == IMAGE_ID

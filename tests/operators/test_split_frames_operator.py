@@ -93,7 +93,7 @@ async def test_a_cut_body_gives_its_complete_frames_then_the_error() -> None:
     body = encapsulated([F1, F2])
     found: list[bytes] = []
     failed = asyncio.get_running_loop().create_future()
-    source = rx.just(Chunks([body[:-20]]))
+    source = rx.just(Chunks([body[:-10]]))
     source.pipe(split_frames()).subscribe(lambda frame: found.append(bytes(frame.data)), failed.set_result)
     error = await failed
     assert isinstance(error, TruncatedError)
