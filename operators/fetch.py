@@ -61,13 +61,15 @@ async def read_whole(body: AnyBody, limit: int) -> bytes:
     Raises:
         LimitError: There are more.
     """
-    buffer = BytesIO()  # grows in place, and its getvalue() does not copy
-    async with aclosing(body.chunks()) as chunks:
-        async for chunk in chunks:
-            if buffer.tell() + len(chunk) > limit:
-                raise LimitError(f"the body has more than {limit} bytes", image_id=body.image_id)
-            buffer.write(chunk)
-    return buffer.getvalue()
+    # A BytesIO grows in place, and its getvalue() does not copy. Closed, it is empty: the traceback of an error that
+    # somebody keeps would hold it.
+    with BytesIO() as buffer:
+        async with aclosing(body.chunks()) as chunks:
+            async for chunk in chunks:
+                if buffer.tell() + len(chunk) > limit:
+                    raise LimitError(f"the body has more than {limit} bytes", image_id=body.image_id)
+                buffer.write(chunk)
+        return buffer.getvalue()
 
 
 def fetch(http: Transport) -> Callable[[Observable[HttpRequest]], Observable[Body]]:

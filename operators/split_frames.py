@@ -81,6 +81,10 @@ class FrameSplitter:
         self._stream.ended = True
         return self._advance() if self._parser is not None else self.feed(b"")
 
+    def discard(self) -> None:
+        """Let go of the bytes held back: the traceback of an error that somebody keeps would hold them."""
+        self._parser, self._stream, self._frames = None, ByteStream(), []
+
     def _advance(self) -> list[EncodedFrame]:
         assert self._parser is not None
         try:
@@ -194,6 +198,7 @@ async def _split_body(body: Body, limits: Limits) -> AsyncGenerator[EncodedFrame
         for frame in splitter.close():
             yield replace(frame, timings={"fetch": perf_counter() - started})
     finally:
+        splitter.discard()
         close = getattr(chunks, "aclose", None)
         if close is not None:
             await close()

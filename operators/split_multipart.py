@@ -118,6 +118,11 @@ class MultipartSplitter:
         self._state = _State.EPILOGUE
         return self._taken()
 
+    def discard(self) -> None:
+        """Let go of what was taken and not given out: the traceback of an error that somebody keeps would hold it."""
+        self._buffer, self._done = b"", []
+        self._body = PartBody({}, self._limits)
+
     def _taken(self) -> list[Part]:
         done = self._done
         if self._state is _State.CLOSING and done:
@@ -261,11 +266,14 @@ async def parts_of(body: OpenableBody, limits: Limits = DEFAULT_LIMITS) -> Async
     try:
         async with body.open() as response, aclosing(response.chunks()) as chunks:
             splitter = MultipartSplitter(response.headers.get("Content-Type", ""), limits)
-            async for chunk in chunks:
-                for part in splitter.feed(chunk):
+            try:
+                async for chunk in chunks:
+                    for part in splitter.feed(chunk):
+                        yield part
+                for part in splitter.close():
                     yield part
-            for part in splitter.close():
-                yield part
+            finally:
+                splitter.discard()
     except ImageLoadError as error:
         if body.image_id is not None:
             error.about(body.image_id)
