@@ -55,8 +55,8 @@ def check_header(header: CodestreamHeader, metadata: FrameMetadata) -> None:
         )
 
 
-def without_padding(data: bytes | memoryview, name: str) -> bytes:
-    """The codestream up to its end marker.
+def without_padding(data: bytes | memoryview, name: str) -> bytes | memoryview:
+    """The codestream up to its end marker, not copied.
 
     Decoders make a picture of a quarter of a JPEG, or take seconds to refuse it; the marker tells at once.
 
@@ -65,10 +65,9 @@ def without_padding(data: bytes | memoryview, name: str) -> bytes:
     """
     tail = bytes(data[-_MOST_PADDING:]).rstrip(_PADDING)
     padding = min(len(data), _MOST_PADDING) - len(tail)
-    end = len(data) - padding
     if not tail.endswith(END_OF_IMAGE):
         raise DecodeError(f"the {name} codestream of {len(data)} bytes is cut: it has no end marker (FF D9)")
-    return bytes(data[:end])  # no copy of whole `bytes`
+    return memoryview(data)[: len(data) - padding] if padding else data
 
 
 @contextmanager

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
 
-_BLOCK_PIXELS = 64
-
 
 def decode_jpeg(frame: EncodedFrame) -> DecodedFrame:
     """Decode with libjpeg-turbo (imagecodecs); YCbCr becomes RGB inside the decoder.
@@ -29,11 +27,13 @@ def decode_jpeg(frame: EncodedFrame) -> DecodedFrame:
     codestream, header = _checked(frame)
     out = memory_for(frame, header.size.precision)
     if header.size.samples == 1:
-        return _decoded(frame, jpeg8_decode(codestream, out=out), header)
+        return _decoded(frame, jpeg8_decode(bytes(codestream), out=out), header)
     if header.lossless:  # no colour transform in the codec: the tag says what the samples are
-        return _decoded(frame, jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB", out=out), header)
+        return _decoded(frame, jpeg8_decode(bytes(codestream), colorspace="RGB", outcolorspace="RGB", out=out), header)
     colorspace = "YCBCR" if is_ycbcr(header, frame.metadata.photometric_interpretation) else "RGB"
-    return _decoded(frame, jpeg8_decode(codestream, colorspace=colorspace, outcolorspace="RGB", out=out), header, "RGB")
+    return _decoded(
+        frame, jpeg8_decode(bytes(codestream), colorspace=colorspace, outcolorspace="RGB", out=out), header, "RGB"
+    )
 
 
 def is_ycbcr(header: JpegHeader, photometric_interpretation: str) -> bool:
@@ -43,7 +43,7 @@ def is_ycbcr(header: JpegHeader, photometric_interpretation: str) -> bool:
     return header.jfif or photometric_interpretation.startswith("YBR")
 
 
-def _checked(frame: EncodedFrame) -> tuple[bytes, JpegHeader]:
+def _checked(frame: EncodedFrame) -> tuple[bytes | memoryview, JpegHeader]:
     codestream = without_padding(frame.data, "JPEG")
     header = read_jpeg_header(codestream)
     if header.process == SOF_JPEG_LS:
@@ -56,11 +56,10 @@ def _checked(frame: EncodedFrame) -> tuple[bytes, JpegHeader]:
 def _check_size(header: JpegHeader, scan_bytes: int) -> None:
     """Refuse scans that are too short for their frame, however well it compresses.
 
-    A block costs a bit at least, or a sample where there are no blocks; libjpeg would fill the rest with grey.
+    A Huffman code has a bit at least, and there is one for the DC coefficient of every block, be the scans sequential or
+    progressive, or for every sample where there are no blocks. libjpeg would fill the rest with grey.
     """
-    pixels = header.size.rows * header.size.columns
-    least_bits = pixels * header.size.samples if header.lossless else pixels // _BLOCK_PIXELS
-    if 8 * scan_bytes < least_bits:
+    if 8 * scan_bytes < header.units:
         raise DecodeError(
             f"{scan_bytes} bytes of JPEG scans cannot hold {header.size.rows} × {header.size.columns} pixels"
         )

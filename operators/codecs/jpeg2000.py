@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cornerstream.images.errors import DecodeError
 from cornerstream.operators.codecs.j2k_markers import checked_codestream
 from cornerstream.operators.codecs.stored_values import codec_values, decoded, memory_for
 
@@ -26,21 +27,24 @@ def decode_jpeg2000(frame: EncodedFrame) -> DecodedFrame:
     """
     from imagecodecs import jpeg2k_decode  # noqa: PLC0415 - no codec is imported before it is needed
 
-    codestream, header = checked_codestream(frame)
-    out = memory_for(frame, header.precision, signed=header.signed)
-    return j2k_decoded(frame, jpeg2k_decode(codestream, numthreads=1, out=out), header)
+    codestream, siz = checked_codestream(frame)
+    out = memory_for(frame, siz.header.precision, signed=siz.header.signed)
+    return j2k_decoded(frame, jpeg2k_decode(bytes(codestream), numthreads=1, out=out), siz.header)
 
 
 def decode_openjpeg(frame: EncodedFrame) -> DecodedFrame:
     """Decode with pylibjpeg-openjpeg, which holds the interpreter lock.
 
     Raises:
-        DecodeError: The codestream is cut, is no JPEG 2000, or contradicts the description.
+        DecodeError: The codestream is cut, is no JPEG 2000, contradicts the description, or does not begin at the origin
+            of its reference grid (pylibjpeg-openjpeg would allocate from there on).
     """
     from openjpeg.utils import decode  # noqa: PLC0415 - no codec is imported before it is needed
 
-    codestream, header = checked_codestream(frame)
-    return j2k_decoded(frame, decode(codestream, j2k_format=0), header)
+    codestream, siz = checked_codestream(frame)
+    if siz.area.x0 or siz.area.y0:
+        raise DecodeError("pylibjpeg-openjpeg decodes no JPEG 2000 image with an offset; imagecodecs does")
+    return j2k_decoded(frame, decode(bytes(codestream), j2k_format=0), siz.header)
 
 
 def j2k_decoded(frame: EncodedFrame, samples: NDArray[np.generic], header: CodestreamHeader) -> DecodedFrame:

@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import DecodedFrame, EncodedFrame
+from cornerstream.operators.codecs.j2k_coding import segments
 from cornerstream.operators.codecs.j2k_markers import check_tile_parts, read_siz
 from cornerstream.operators.decompress import decode_frame
 from tests.support.frames import describing
@@ -166,13 +167,15 @@ def test_what_is_no_jpeg_2000_is_refused(data: bytes, noise: NDArray[np.uint16])
 @given(st.binary(max_size=120))
 def test_headers_of_garbage_are_refused(data: bytes) -> None:
     with pytest.raises(DecodeError):
-        check_tile_parts(b"\xff\x4f\xff\x51" + data + b"\xff\xd9")
+        segments(b"\xff\x4f\xff\x51" + data + b"\xff\xd9", 2, 0xFF90)
     try:
-        header = read_siz(b"\xff\x4f\xff\x51" + data)
+        siz = read_siz(b"\xff\x4f\xff\x51" + data)
     except DecodeError:
         return
-    assert header.rows > 0
-    assert header.columns > 0
+    assert siz.header.rows > 0
+    assert siz.header.columns > 0
+    with pytest.raises(DecodeError):
+        check_tile_parts(b"\xff\x4f\xff\x51" + data, siz)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # OpenJPH's dropped errors

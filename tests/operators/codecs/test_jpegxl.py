@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import DecodedFrame, EncodedFrame
-from cornerstream.operators.codecs.jpegxl import read_size
+from cornerstream.operators.codecs.guards import CodestreamHeader
+from cornerstream.operators.codecs.jpegxl_header import read_basic_info
 from cornerstream.operators.decompress import decode_frame
 from tests.support.frames import describing
 
@@ -42,14 +43,16 @@ def test_lossless_round_trip(dtype: str, colour: bool, container: bool, data: st
 @given(st.integers(1, 600), st.integers(1, 600), st.booleans())
 @settings(max_examples=40, deadline=None)
 def test_sizes_are_read_as_they_were_written(rows: int, columns: int, container: bool) -> None:
-    assert read_size(encode(np.zeros((rows, columns), np.uint8), container)) == (rows, columns)
+    expected = CodestreamHeader(rows, columns, 1, 8)
+    assert read_basic_info(encode(np.zeros((rows, columns), np.uint8), container)) == expected
 
 
 @pytest.mark.parametrize(
     "size", [(8, 8), (256, 256), (512, 512), (768, 1024), (120, 100), (300, 200), (9, 16), (16, 9)]
 )
 def test_sizes_with_a_fixed_ratio(size: tuple[int, int]) -> None:
-    assert read_size(encode(np.zeros(size, np.uint8))) == size
+    header = read_basic_info(encode(np.zeros((*size, 3), np.uint16)))
+    assert (header.rows, header.columns, header.samples, header.precision) == (*size, 3, 16)
 
 
 def test_a_recompressed_jpeg_is_rgb() -> None:
@@ -79,15 +82,15 @@ def test_cut_codestreams_are_refused(container: bool) -> None:
 
 def test_sizes_that_contradict_the_data_set_are_refused_before_decoding() -> None:
     data = encode(np.zeros((4, 5), np.uint16))
-    with pytest.raises(DecodeError, match="4 × 5 pixels, the data set 5 × 4"):
+    with pytest.raises(DecodeError, match="4 × 5 × 1, the data set says 5 × 4 × 1"):
         decode(np.zeros((5, 4), np.uint16), data)
-    with pytest.raises(DecodeError, match="16 bits, Bits Allocated is 8"):
+    with pytest.raises(DecodeError, match="16 bits a sample, Bits Allocated is 8"):
         decode(np.zeros((4, 5), np.uint8), data)
 
 
 @given(st.binary(max_size=60))
 def test_garbage_is_refused(data: bytes) -> None:
     with pytest.raises(DecodeError):
-        read_size(b"\0" + data)
+        read_basic_info(b"\0" + data)
     with pytest.raises(DecodeError):
-        read_size(b"\x00\x00\x00\x0cJXL \r\n\x87\n" + b"\0" + data)
+        read_basic_info(b"\x00\x00\x00\x0cJXL \r\n\x87\n" + b"\0" + data)
