@@ -45,7 +45,7 @@ bench-smoke: $(DEV)  ## run the benchmarks once on small data
 format: $(DEV)  ## format the code, sort its imports, and write the README's tables
 	@$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --select I --fix $(SOURCES)
-	$(BIN)/python tools/readme_tables.py --write
+	$(BIN)/python tools/tables.py --write
 	echo "format: ok"
 
 clean:  ## remove what was made, the virtual environment included
@@ -67,7 +67,7 @@ check-docstrings: $(DEV)
 
 check-docs: $(DEV)
 	@echo "check: documents (tables, links, examples)"
-	$(BIN)/python tools/readme_tables.py
+	$(BIN)/python tools/tables.py
 	$(BIN)/python -m pytest -q tests/test_readme.py tests/test_docs.py tests/test_project.py
 
 # Static tools do not see through an editable install: they look at the wheel's contents in build/check.

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cornerstream.cli.app import app
+from cornerstream.images.limits import Limits
 from cornerstream.loaders import BUILT_IN
 from cornerstream.operators.decoder_table import transfer_syntaxes
 from cornerstream.server import server_process
 from tests.support.documents import ROOT, Block, blocks
-from tools.readme_tables import README, scheme_table, transfer_syntax_table, with_tables
+from tools.tables import TABLES, limits_table, scheme_table, transfer_syntax_table, with_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from cornerstream.phantom import PhantomStudy
 
+README = ROOT / "README.md"
 SERVER = "http://127.0.0.1:8042"  # where the README has the embedded server
 PYTHON_BLOCKS = [block for block in blocks(README) if block.language == "python"]
 
@@ -73,9 +76,14 @@ def test_phantom_command_runs(tmp_path: Path) -> None:
     assert len(list((tmp_path / "scans").rglob("*.dcm"))) == 7
 
 
-def test_tables_are_those_of_the_registries() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert with_tables(text) == text, "the README's tables are out of date; run `make format`"
+@pytest.mark.parametrize("document", TABLES)
+def test_tables_are_those_of_the_code(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert with_tables(document, text) == text, f"the tables of {document} are out of date; run `make format`"
+
+
+def test_every_limit_is_explained() -> None:
+    assert all(f"| `{one.name}` |" in limits_table() for one in fields(Limits))
 
 
 def test_tables_name_everything_registered() -> None:
@@ -86,12 +94,12 @@ def test_tables_name_everything_registered() -> None:
 
 def test_out_of_date_table_is_noticed() -> None:
     text = README.read_text(encoding="utf-8")
-    assert with_tables(text.replace("| `wadors:` |", "| `wado:` |")) == text
+    assert with_tables("README.md", text.replace("| `wadors:` |", "| `wado:` |")) == text
 
 
 def test_missing_place_of_a_table_is_an_error() -> None:
     with pytest.raises(ValueError, match="schemes"):
-        with_tables("# no tables")
+        with_tables("README.md", "# no tables")
 
 
 def test_make_targets_it_names_exist() -> None:
