@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Protocol, overload
 
 from cornerstream.images.errors import SplitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.operators.byte_stream import ByteStream, finish
+from cornerstream.operators.byte_stream import ByteStream
 from cornerstream.operators.character_sets import decode_text
 from cornerstream.operators.elements import (
     Element,
     Encoding,
     count_element,
+    finish_contained,
     item_spans,
     read_element_header,
     read_value,
@@ -169,7 +170,7 @@ class WrittenItems(Sequence[Attributes]):
 
 def read_elements(data: bytes, encoding: Encoding, limits: Limits) -> dict[int, Element]:
     """The elements of an item that matter here, by tag; nested sequences are kept as they are."""
-    return finish(_read_elements(ByteStream(data, ended=True), encoding, limits))
+    return finish_contained(_read_elements(ByteStream(data, ended=True), encoding, limits))
 
 
 def _read_elements(stream: ByteStream, encoding: Encoding, limits: Limits) -> Generator[None, None, dict[int, Element]]:

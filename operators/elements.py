@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from cornerstream.images.errors import LimitError, SplitError
+from cornerstream.images.errors import LimitError, SplitError, TruncatedError
 from cornerstream.operators.byte_stream import ByteStream, finish
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from cornerstream.images.limits import Limits
 
+R = TypeVar("R")
 Spans = tuple[tuple[int, int], ...]
 
 UNDEFINED = 0xFFFFFFFF
@@ -136,7 +137,15 @@ def item_spans(element: Element, limits: Limits) -> Spans:
     pair, _, long = _BIG if element.encoding.big_endian else _LITTLE
     end = pair.pack(SEQUENCE_END >> 16, SEQUENCE_END & 0xFFFF) + long.pack(0)
     stream = ByteStream(element.value + end, ended=True)
-    return finish(pass_sequence(stream, element.encoding, limits, note_items=True))
+    return finish_contained(pass_sequence(stream, element.encoding, limits, note_items=True))
+
+
+def finish_contained(parser: Generator[None, None, R]) -> R:
+    """Run a parser of what stands in a sequence; what is longer than its sequence contradicts it, and is not cut."""
+    try:
+        return finish(parser)
+    except TruncatedError as error:
+        raise SplitError(f"an item or element is longer than its sequence: {error.message}") from error
 
 
 def pass_sequence(

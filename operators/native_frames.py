@@ -58,7 +58,7 @@ def native_layout(header: Part10Header) -> NativeLayout:
     """Lay out the frames of native pixel data.
 
     Raises:
-        SplitError: The pixel data element is too short for its frames, its length fits unsubsampled chroma only, or
+        SplitError: The pixel data element is too short for its frames or has room for more, its length fits unsubsampled chroma only, or
             proves neither form that subsampled chroma of an odd number of columns has.
     """
     assert header.pixel_length is not None
@@ -70,7 +70,17 @@ def native_layout(header: Part10Header) -> NativeLayout:
         raise SplitError(f"{metadata.pixel_keyword} has {header.pixel_length} bytes, but {description} need {wanted}")
     if metadata.photometric_interpretation in _HALF_CHROMA:
         _check_chroma(metadata, header.pixel_length, wanted)
+    _check_rest(metadata, header.pixel_length, wanted, frame_bits)
     return NativeLayout(header.pixel_start, frame_bits, header.swapped_words)
+
+
+def _check_rest(metadata: FrameMetadata, length: int, wanted: int, frame_bits: int) -> None:
+    """Behind the last frame stand a byte of padding or a little more; a further frame contradicts Number of Frames."""
+    if (length - wanted) * 8 >= frame_bits and length - wanted > 1:
+        raise SplitError(
+            f"{metadata.pixel_keyword} has {length} bytes, but NumberOfFrames is {metadata.number_of_frames}, which are "
+            f"{wanted} bytes: there is room for {length * 8 // frame_bits} frames"
+        )
 
 
 def frame_bits_of(metadata: FrameMetadata, found_bytes: int = 0) -> int:

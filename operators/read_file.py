@@ -201,7 +201,6 @@ def _index(descriptor: int, version: FileVersion, limits: Limits) -> FrameIndex:
         if header.metadata.transfer_syntax_uid == DEFLATED:
             _check_deflated(layout, header, version.size, limits)
             return FrameIndex(version, header, limits=limits)
-        _check_end(sum(layout.place(header.metadata.number_of_frames - 1)), version.size)
         return FrameIndex(version, header, layout, limits=limits)
     frames: list[Frame] = []
     walk = walk_frames(stream, header, limits, frames, keep_data=False)
@@ -218,17 +217,13 @@ def _drive(parser: Generator[None, None, R], stream: ByteStream, descriptor: int
             result: R = stop.value
             return result
         position = stream.wanted_position
-        _check_end(position, size)
+        if position > size:
+            raise TruncatedError(f"the file ends {position - size} bytes too early, at offset {size}")
         data = os.pread(descriptor, min(piece, size - position), position)  # what is appended meanwhile does not count
         if not data and position < size:
             raise TruncatedError(f"the file has become shorter while it was read: it ends before offset {position}")
         stream.ended = position == size
         stream.fill(data)
-
-
-def _check_end(end: int, size: int) -> None:
-    if end > size:
-        raise TruncatedError(f"the file ends {end - size} bytes too early, at offset {size}")
 
 
 def _check_deflated(layout: NativeLayout, header: Part10Header, size: int, limits: Limits) -> None:
