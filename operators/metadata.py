@@ -82,7 +82,7 @@ class InstanceMetadata:
         if self.shared.overlays:
             changes["overlays"] = overlays_of_frame(self.shared.overlays, frame_number)
         if frame_number <= len(self.groups):
-            changes |= _functional_groups(self.groups[frame_number - 1])
+            changes |= _functional_groups(self.groups[frame_number - 1], self.shared)
         return replace(self.shared, **changes)
 
 
@@ -168,10 +168,12 @@ def read_attributes(
     }
     found |= read_pixel_description(attributes, limits, pixel_keyword)
     found["overlays"] = read_overlays(attributes, limits, found)
-    found |= _identity(attributes) | _geometry(attributes, attributes) | _display(attributes)
+    found |= _identity(attributes) | _geometry(attributes, attributes) | _modality(attributes, found)
+    metadata = FrameMetadata(**found)
+    metadata = replace(metadata, **_display(attributes, metadata))
     for shared in attributes.items("SharedFunctionalGroupsSequence")[:1]:
-        found |= _functional_groups(shared)
-    return InstanceMetadata(FrameMetadata(**found), attributes.items("PerFrameFunctionalGroupsSequence"))
+        metadata = replace(metadata, **_functional_groups(shared, metadata))
+    return InstanceMetadata(metadata, attributes.items("PerFrameFunctionalGroupsSequence"))
 
 
 def _identity(attributes: Attributes) -> dict[str, Any]:
@@ -197,15 +199,26 @@ def _geometry(measures: Attributes, plane: Attributes) -> dict[str, Any]:
     }
 
 
-def _display(attributes: Attributes) -> dict[str, Any]:
-    modality_luts = read_tables(attributes, "ModalityLUTSequence")
+def _modality(attributes: Attributes, description: Mapping[str, Any]) -> dict[str, Any]:
+    luts = read_tables(attributes, "ModalityLUTSequence", signed=description["pixel_representation"] == 1)
+    return {"modality_lut": luts[0] if luts else None, **_rescale(attributes)}
+
+
+def _display(attributes: Attributes, metadata: FrameMetadata) -> dict[str, Any]:
     return {
-        "modality_lut": modality_luts[0] if modality_luts else None,
-        "voi_luts": read_tables(attributes, "VOILUTSequence"),
+        "voi_luts": read_tables(attributes, "VOILUTSequence", signed=_is_signed(metadata)),
         "presentation_lut_shape": text(attributes, "PresentationLUTShape").upper(),
-        **_rescale(attributes),
         **_windows(attributes),
     }
+
+
+def _is_signed(metadata: FrameMetadata) -> bool:
+    """The modality LUT gives out negative values (PS3.3 C.11.2.1.1: they are what a VOI LUT maps)."""
+    if metadata.modality_lut is not None:  # its entries are unsigned
+        return False
+    bits = metadata.bits_stored
+    ends = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if metadata.pixel_representation else (0, (1 << bits) - 1)
+    return min(end * metadata.rescale_slope for end in ends) + metadata.rescale_intercept < 0
 
 
 def _rescale(attributes: Attributes) -> dict[str, Any]:
@@ -233,7 +246,7 @@ def _windows(attributes: Attributes) -> dict[str, Any]:
     }
 
 
-def _functional_groups(group: Attributes) -> dict[str, Any]:
+def _functional_groups(group: Attributes, shared: FrameMetadata) -> dict[str, Any]:
     """The attributes that a functional group item sets; those it does not have keep their shared value."""
     found: dict[str, Any] = {}
     for measures in group.items("PixelMeasuresSequence")[:1]:
@@ -243,11 +256,17 @@ def _functional_groups(group: Attributes) -> dict[str, Any]:
         found["image_position_patient"] = vector(plane, "ImagePositionPatient", 3)
     for plane in group.items("PlaneOrientationSequence")[:1]:
         found["image_orientation_patient"] = vector(plane, "ImageOrientationPatient", 6)
-    for voi in group.items("FrameVOILUTSequence")[:1]:
-        found |= _windows(voi)
     for transformation in group.items("PixelValueTransformationSequence")[:1]:
         found |= _rescale(transformation)
+    for voi in group.items("FrameVOILUTSequence")[:1]:
+        found |= _windows(voi)
+        if voi.items("VOILUTSequence"):
+            found["voi_luts"] = read_tables(voi, "VOILUTSequence", signed=_is_signed(replace(shared, **found)))
+    return found | _presentation(group)
+
+
+def _presentation(group: Attributes) -> dict[str, Any]:
     for keyword in _FRAME_TYPES:
         for frame_type in group.items(keyword)[:1]:
-            found["pixel_presentation"] = text(frame_type, "PixelPresentation").upper()
-    return found
+            return {"pixel_presentation": text(frame_type, "PixelPresentation").upper()}
+    return {}

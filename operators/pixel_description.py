@@ -51,14 +51,19 @@ def read_pixel_description(attributes: Attributes, limits: Limits, pixel_keyword
     return found | _palettes(attributes, photometric_interpretation, signed)
 
 
-def read_tables(attributes: Attributes, keyword: str) -> tuple[LookupTable, ...]:
+def read_tables(attributes: Attributes, keyword: str, *, signed: bool) -> tuple[LookupTable, ...]:
     """The tables of a Modality or VOI LUT Sequence.
+
+    Args:
+        attributes: Has the sequence.
+        keyword: ModalityLUTSequence or VOILUTSequence.
+        signed: Values that go into the tables may be negative, so that a first value above 32767 is one. It decides
+            only where the descriptor does not say SS itself.
 
     Raises:
         DecodeError: A table contradicts its descriptor.
     """
-    signed = _choice(attributes, "PixelRepresentation")
-    tables = (_table(item, "LUTDescriptor", "LUTData", signed=signed) for item in attributes.items(keyword))
+    tables = (_table(item, "LUTDescriptor", "LUTData", signed=int(signed)) for item in attributes.items(keyword))
     return tuple(table for table in tables if table is not None)
 
 
