@@ -65,6 +65,7 @@ def _overlay(attributes: Attributes, group: int, limits: Limits, image: Mapping[
     data, fault = _data(attributes, group)
     if not attributes.values(f"OverlayRows{group:04X}") and data is None and not fault:
         return None
+    frame_origin = number("ImageFrameOrigin")
     origin = [int(value) for value in numbers(attributes, f"OverlayOrigin{group:04X}") if value is not None]
     overlay = Overlay(
         group=group,
@@ -76,7 +77,7 @@ def _overlay(attributes: Attributes, group: int, limits: Limits, image: Mapping[
         label=words("OverlayLabel"),
         description=words("OverlayDescription"),
         number_of_frames=number("NumberOfFramesInOverlay") or 1,
-        image_frame_origin=number("ImageFrameOrigin"),
+        image_frame_origin=frame_origin if frame_origin and frame_origin > 0 else None,  # frames count from 1
         # With data of its own it is not embedded, whatever is written: many writers copy the image's Bits Allocated.
         bits_allocated=1 if data is not None or fault else number("OverlayBitsAllocated") or 1,
         bit_position=0 if data is not None or fault else number("OverlayBitPosition") or 0,
@@ -127,6 +128,6 @@ def _embedded_fault(overlay: Overlay, image: Mapping[str, Any]) -> str:
     if (overlay.rows, overlay.columns) != (image["rows"], image["columns"]):
         return f"it is embedded, and has {overlay.rows} × {overlay.columns} bits instead of the image's rows × columns"
     lowest = image["high_bit"] - image["bits_stored"] + 1
-    if overlay.bit_position >= image["bits_allocated"] or lowest <= overlay.bit_position <= image["high_bit"]:
+    if not 0 <= overlay.bit_position < image["bits_allocated"] or lowest <= overlay.bit_position <= image["high_bit"]:
         return f"bit {overlay.bit_position} of the pixel words belongs to the pixel's own value, or is none of them"
     return ""

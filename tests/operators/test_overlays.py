@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from pydicom import dcmread
 
 from cornerstream.images.errors import DecodeError
@@ -97,7 +100,13 @@ def test_overlay_frames_begin_at_their_origin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "frames"), [({}, {1, 2, 3}), ({"e0015": ("IS", 1)}, {1, 2, 3}), ({"e0051": ("US", 2)}, {2})]
+    ("more", "frames"),
+    [
+        ({}, {1, 2, 3}),
+        ({"e0015": ("IS", 1)}, {1, 2, 3}),
+        ({"e0051": ("US", 0)}, {1, 2, 3}),
+        ({"e0051": ("US", 2)}, {2}),
+    ],
 )
 def test_a_single_overlay_lies_over_all_frames_unless_it_names_one(more: dict[str, Any], frames: set[int]) -> None:
     data_set = overlaid(frames=3)
@@ -208,6 +217,37 @@ def test_a_bundled_file_against_pydicom() -> None:
     assert overlays
     for overlay in overlays:
         np.testing.assert_array_equal(overlay.mask, data_set.overlay_array(overlay.group))
+
+
+MEMBERS = [0x0010, 0x0011, 0x0015, 0x0022, 0x0040, 0x0050, 0x0051, 0x0100, 0x0102, 0x1500, 0x3000]
+VALUES: st.SearchStrategy[object] = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.just([]) | st.just({})
+)
+ELEMENTS = st.fixed_dictionaries(
+    {}, optional={"Value": st.lists(VALUES, max_size=3), "InlineBinary": st.sampled_from(["", "AQ==", "?", "AAAAAAAA"])}
+)
+
+
+EMBEDDED: dict[int, Any] = {0x0010: {"Value": [2]}, 0x0011: {"Value": [2]}, 0x0100: {"Value": [16]}}
+
+
+@example(EMBEDDED | {0x0102: {"Value": [-3]}})
+@example(EMBEDDED | {0x0102: {"Value": [12]}})
+@given(st.dictionaries(st.sampled_from(MEMBERS), ELEMENTS, max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_stranger_writes_is_an_overlay_with_a_mask_or_a_fault(members: dict[int, Any]) -> None:
+    data_set = overlaid(BitsAllocated=16, BitsStored=12, HighBit=11, Columns=2)
+    instance = json.loads(data_set.to_json()) | {f"6000{number:04X}": member for number, member in members.items()}
+    (frame,) = split_part10(written(data_set))
+    for overlay in read_json(instance).frame(1).overlays:
+        described = replace(frame.metadata, overlays=(overlay,))
+        (filled,) = decode_frame(replace(frame, metadata=described)).metadata.overlays
+        for one in (overlay, filled):
+            try:
+                mask = one.mask
+            except DecodeError:
+                continue
+            assert mask.shape == (one.rows, one.columns)
 
 
 @pytest.mark.corpus
