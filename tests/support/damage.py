@@ -171,7 +171,7 @@ def _jpeg() -> dict[str, EncodedFrame]:
         "jpeg-colour-420-restarts": _frame(colour, 50, _pillow(colour, subsampling=2, restart_marker_rows=1), **ybr),
         "jpeg-12": _frame(grey12, 51, jpeg(grey12, level=95, bitspersample=12), bits_stored=12),
         "jpeg-progressive": _frame(colour, 55, _pillow(colour, progressive=True), **ybr),
-        "jpeg-lossless-16": _frame(grey16, 70, jpeg(grey16, lossless=True)),
+        "jpeg-lossless-16": _frame(grey16, 70, jpeg(grey16, lossless=True, bitspersample=16)),
         "jpeg-lossless-12": _frame(
             grey12, 57, jpeg(grey12, lossless=True, predictor=6, bitspersample=12), bits_stored=12
         ),
