@@ -9,7 +9,6 @@ import reactivex as rx
 from cornerstream.images.errors import ImageIdError
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.decompress import decompress
-from cornerstream.operators.explain_refusal import explain_refusal
 from cornerstream.operators.fetch import fetch
 from cornerstream.operators.frame_part import join_metadata
 from cornerstream.operators.protocols import HttpRequest
@@ -42,7 +41,6 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
             fetch(context.http),
             split_multipart(context.limits),
             retry_with_backoff(),
-            explain_refusal(metadata_of(image_id, context)),
             join_metadata(metadata_of(image_id, context), image_id.number),
             decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
             to_rgb(context.workers),

@@ -12,6 +12,7 @@ from reactivex.disposable import CompositeDisposable
 from cornerstream.images.errors import ImageLoadError, SplitError
 from cornerstream.images.frames import EncodedFrame
 from cornerstream.operators.content_types import transfer_syntax_of
+from cornerstream.operators.explain_refusal import explain_refusal
 from cornerstream.operators.native_frames import frame_bits_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def join_metadata(
         source   ───part──|
         result   ──────────frame|
 
-    One value; whichever fails first ends the other; dispose leaves both.
+    One value; whichever fails first ends the other, and a refusal is explained by the metadata; dispose leaves both.
 
     Args:
         metadata: Emits once.
@@ -65,7 +66,9 @@ def join_metadata(
         def subscribe(observer: ObserverBase[EncodedFrame], scheduler: SchedulerBase | None = None) -> DisposableBase:
             join = _Join(observer, frame_number)
             return CompositeDisposable(
-                source.subscribe(join.on_part, observer.on_error, join.on_last_part, scheduler=scheduler),
+                explain_refusal(metadata)(source).subscribe(
+                    join.on_part, observer.on_error, join.on_last_part, scheduler=scheduler
+                ),
                 metadata.subscribe(join.on_metadata, observer.on_error, scheduler=scheduler),
             )
 

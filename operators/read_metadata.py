@@ -85,13 +85,15 @@ def one_image(body: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, object]
     """The one image that an answer is about.
 
     Raises:
-        SplitError: It is no DICOM JSON, or is about no image, or about more than one.
+        SplitError: It is no DICOM JSON, or is about an instance without pixels, or about more than one.
         LimitError: It is too long or nested too deep.
     """
-    images = _images(body, limits)
-    if len(images) != 1:
-        raise SplitError(f"the metadata describe {len(images)} images where one instance was asked for")
-    return images[0]
+    instances = parse_instances(body, limits)
+    if len(instances) != 1:
+        raise SplitError(f"the metadata describe {len(instances)} instances where one was asked for")
+    if _ROWS not in instances[0]:
+        raise SplitError("no pixel data: the instance is no image, its metadata have no Rows")
+    return instances[0]
 
 
 def _images(body: bytes, limits: Limits) -> list[dict[str, object]]:

@@ -40,6 +40,10 @@ _KEYWORDS = ("SpecificCharacterSet", *STUDY_KEYWORDS, *SERIES_KEYWORDS, *INSTANC
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double float and integer pixel data
+_ROWS = "00280010"
+_ITEM_GROUP = 0xFFFE
+_IDENTIFYING_GROUP = b"\x08\0"  # what a data set begins with, where nothing stands before it
+_NATIVE = {True: "1.2.840.10008.1.2", False: "1.2.840.10008.1.2.1"}  # by implicit VR
 _PREAMBLE_BYTES = 132  # with the prefix DICM: PS3.10 section 7.1
 _GROUP_LENGTH_BYTES = 12  # the element that holds the length of the file meta information
 
@@ -68,6 +72,11 @@ class IndexedInstance:
     transfer_syntax_uid: str
     number_of_frames: int
     attributes: Mapping[str, JsonElement] = field(repr=False)
+
+    @property
+    def is_image(self) -> bool:
+        """It has the Image Pixel module: Rows is a required attribute of it (PS3.3 C.7.6.3)."""
+        return _ROWS in self.attributes
 
 
 @dataclass(slots=True)
@@ -135,7 +144,7 @@ def scan_folder(folder: Path, limits: Limits = DEFAULT_LIMITS) -> FolderIndex:
 
 
 def read_header(path: Path, limits: Limits = DEFAULT_LIMITS, keywords: tuple[str, ...] | None = None) -> Header:
-    """Read a Part 10 file up to its pixel data.
+    """Read a Part 10 file, or a native data set without preamble and file meta information, up to its pixel data.
 
     Args:
         path: The file.
@@ -144,24 +153,33 @@ def read_header(path: Path, limits: Limits = DEFAULT_LIMITS, keywords: tuple[str
 
     Raises:
         LimitError: The header is too long.
-        pydicom.errors.InvalidDicomError: Not a Part 10 file.
+        pydicom.errors.InvalidDicomError: Neither a Part 10 file nor a bare data set.
         OSError: The file cannot be read.
     """
-    from pydicom import dcmread  # noqa: PLC0415 - heavy
+    from pydicom import Dataset, dcmread  # noqa: PLC0415 - heavy
     from pydicom.datadict import tag_for_keyword  # noqa: PLC0415
     from pydicom.filereader import read_file_meta_info  # noqa: PLC0415
 
     tags = None if keywords is None else [tag_for_keyword(keyword) or 0 for keyword in keywords]
-    meta = read_file_meta_info(path)
-    transfer_syntax_uid = str(meta.get("TransferSyntaxUID", ""))
     with path.open("rb") as file:
+        bare = file.read(2) == _IDENTIFYING_GROUP
+        file.seek(0)
+        meta = Dataset() if bare else read_file_meta_info(path)
+        transfer_syntax_uid = str(meta.get("TransferSyntaxUID", ""))
         if transfer_syntax_uid == _DEFLATED:
             file.seek(_PREAMBLE_BYTES + _GROUP_LENGTH_BYTES + int(meta.FileMetaInformationGroupLength))
             return Header(_read_deflated(file, tags, limits.header_bytes), transfer_syntax_uid)
-        dataset = dcmread(file, stop_before_pixels=True, specific_tags=tags)
+        dataset = dcmread(file, stop_before_pixels=True, specific_tags=tags, force=bare)
         if file.tell() > limits.header_bytes:
             raise LimitError(f"the header is longer than header_bytes ({limits.header_bytes})")
-    return Header(dataset, transfer_syntax_uid)
+    _drop_stray_items(dataset)
+    return Header(dataset, _NATIVE[bool(dataset.original_encoding[0])] if bare else transfer_syntax_uid)
+
+
+def _drop_stray_items(dataset: Dataset) -> None:
+    """Item tags outside of sequences, which pydicom keeps as elements and cannot convert."""
+    for tag in [tag for tag in dataset.keys() if tag.group == _ITEM_GROUP]:  # noqa: SIM118 - iterating converts the values
+        del dataset[tag]
 
 
 def _read_deflated(file: BinaryIO, tags: list[int] | None, limit: int) -> Dataset:

@@ -44,6 +44,8 @@ async def retrieve_frames(request: web.Request) -> Reply:
     """`GET …/frames/1,2,…`: frames as they are stored, native ones in explicit little endian."""
     folder = request.app[FOLDER]
     (instance,) = folder.find(request)
+    if not instance.is_image:
+        raise web.HTTPNotFound(text="the instance has no pixel data")
     numbers = frame_numbers(request.match_info["frames"], instance)
     media_type = frame_media_type(instance.transfer_syntax_uid)
     if not accepts_related(request.headers.get("Accept", ""), media_type, sent_transfer_syntax(instance)):
