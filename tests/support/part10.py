@@ -112,6 +112,11 @@ def encapsulated(
     return written(data_set)
 
 
+def end_of_meta(body: bytes) -> int:
+    """Where the data set begins, by the group length that pydicom wrote."""
+    return 144 + int.from_bytes(body[140:144], "little")
+
+
 def item(value: bytes, length: int | None = None) -> bytes:
     """One item, of another length than it says if wanted."""
     return struct.pack("<HHI", 0xFFFE, 0xE000, len(value) if length is None else length) + value
