@@ -60,6 +60,11 @@ def text(attributes: Attributes, keyword: str) -> str:
     return _text(values[0]).strip(" \0") if values else ""
 
 
+def texts(attributes: Attributes, keyword: str) -> tuple[str, ...]:
+    """All values as texts, empty for what is not one."""
+    return tuple(_text(value) for value in attributes.values(keyword))
+
+
 def numbers(attributes: Attributes, keyword: str) -> tuple[float | None, ...]:
     """All values as finite numbers, `None` for what is not one."""
     return tuple(_number(value) for value in attributes.values(keyword))

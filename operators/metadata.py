@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from cornerstream.images.errors import ImageIdError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.metadata import FrameMetadata, VoiWindow
-from cornerstream.operators.attributes import DatasetAttributes, JsonAttributes, integer, number, numbers, text, vector
+from cornerstream.operators.attributes import (
+    DatasetAttributes,
+    JsonAttributes,
+    integer,
+    number,
+    numbers,
+    text,
+    texts,
+    vector,
+)
 from cornerstream.operators.dicom_json import check_depth
 from cornerstream.operators.overlays import overlays_of_frame, read_overlays
 from cornerstream.operators.pixel_description import read_pixel_description, read_tables
@@ -231,7 +240,7 @@ def _rescale(attributes: Attributes) -> dict[str, Any]:
 
 
 def _windows(attributes: Attributes) -> dict[str, Any]:
-    explanations = [str(value or "") for value in attributes.values("WindowCenterWidthExplanation")]
+    explanations = list(texts(attributes, "WindowCenterWidthExplanation"))
     pairs = list(zip(numbers(attributes, "WindowCenter"), numbers(attributes, "WindowWidth"), strict=False))
     explanations += [""] * (len(pairs) - len(explanations))
     function = text(attributes, "VOILUTFunction").upper()

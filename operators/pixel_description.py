@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cornerstream.images.errors import LimitError, SplitError
+from cornerstream.images.errors import DecodeError, LimitError, SplitError
 from cornerstream.images.metadata import Palette
-from cornerstream.operators.attributes import integer, text
+from cornerstream.operators.attributes import integer, numbers, text
 from cornerstream.operators.palette import lookup_table
 
 if TYPE_CHECKING:
@@ -164,7 +164,10 @@ def _table(
     found = attributes.data(data)
     if found is None or len(described) != 3:
         return None
-    entries, first_value, bits = (int(value) if isinstance(value, (int, float)) else 0 for value in described)
+    words = [int(value) for value in numbers(attributes, descriptor) if value is not None and abs(value) <= 1 << 16]
+    if len(words) != 3:
+        raise DecodeError(f"{descriptor} has values that are not 16-bit words (PS3.3 C.7.6.3.1.5)")
+    entries, first_value, bits = words
     value, big_endian = found
     first = _signed(first_value, signed, 16)
     return lookup_table((entries & 0xFFFF, first or 0, bits), value, segmented, big_endian=big_endian)

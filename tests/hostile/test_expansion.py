@@ -23,7 +23,7 @@ from tests.support.part10 import native
 from tests.support.raw_server import Script, Step, chunked, head, ok
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 LIMIT = 32 * MIB
 PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 15, "Deflate": -15}
@@ -56,7 +56,7 @@ def bombs(mark: Callable[[], None], coding: str) -> list[str]:
     return asyncio.run(ends(scripts, mark))
 
 
-async def ends(scripts: dict[str, Script], mark: Callable[[], None]) -> list[str]:
+async def ends(scripts: Mapping[str, Script], mark: Callable[[], None]) -> list[str]:
     limits = Limits(response_bytes=LIMIT, metadata_bytes=LIMIT, part_bytes=LIMIT)
     async with serving(Instance()) as instance, Session(limits=limits) as session:
         await session.load(instance.wadors, keep=False)
