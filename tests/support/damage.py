@@ -245,15 +245,16 @@ def _bytewise() -> dict[str, EncodedFrame]:
     grey8, grey16, colour = _grey8(), _grey(16), _colour()
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return {
-        "rle-8": _frame(grey8, "1.2.840.10008.1.2.5", _rle(grey8)),
-        "rle-16": _frame(grey16, "1.2.840.10008.1.2.5", _rle(grey16)),
-        "rle-colour": _frame(colour, "1.2.840.10008.1.2.5", _rle(colour)),
+        "rle-8": _frame(grey8, "1.2.840.10008.1.2.5", encode_rle(grey8)),
+        "rle-16": _frame(grey16, "1.2.840.10008.1.2.5", encode_rle(grey16)),
+        "rle-colour": _frame(colour, "1.2.840.10008.1.2.5", encode_rle(colour)),
         "deflated": _frame(grey16, "1.2.840.10008.1.2.8.1", deflater.compress(grey16.tobytes()) + deflater.flush()),
         "native": _frame(grey16, "1.2.840.10008.1.2.1", grey16.tobytes()),
     }
 
 
-def _rle(pixels: NDArray[Any]) -> bytes:
+def encode_rle(pixels: NDArray[Any]) -> bytes:
+    """RLE Lossless of an array, by pylibjpeg-rle."""
     count = 1 if pixels.ndim == 2 else 3
     encoded = encode_pixel_data(
         pixels.tobytes(),
