@@ -123,7 +123,7 @@ def _target(metadata_url: str, uri: str) -> str:
     base = parse_url(metadata_url)
     try:
         target = parse_url(str(base.join(URL(uri, encoded=True))))
-    except (ValueError, FetchError) as error:
+    except (ValueError, IndexError, FetchError) as error:
         raise _NotFollowedError(f"a BulkDataURI is not an http or https URL: {redacted(uri)[:200]!r}") from error
     if origin_of(target) != origin_of(base):
         raise _NotFollowedError(f"a BulkDataURI leads to another origin, {origin_of(target)}, which is not asked")

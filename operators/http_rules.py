@@ -34,7 +34,7 @@ def parse_url(text: str) -> URL:
     try:
         url = URL(text, encoded=True)
         host = url.host
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # yarl raises IndexError for brackets without anything in them
         raise FetchError(f"not a URL: {redacted(text)[:200]}") from error
     if url.scheme not in {"http", "https"} or not host:
         raise FetchError(f"not an absolute http or https URL: {redacted(text)[:200]}")
@@ -105,7 +105,7 @@ def redirect_target(url: URL, status: int, location: str | None, *, cross_origin
         raise HttpStatusError(f"{describe(url)} answered {status} without a Location", status=status)
     try:
         target = parse_url(str(url.join(URL(location.strip(), encoded=True))))
-    except ValueError as error:
+    except (ValueError, IndexError) as error:
         raise FetchError(f"{describe(url)} redirects to what is not a URL") from error
     if origin_of(target) != origin_of(url) and not cross_origin:
         raise FetchError(
@@ -139,5 +139,6 @@ def parse_retry_after(value: str | None, now: datetime | None = None) -> float |
 
 
 def describe(url: URL) -> str:
-    """A request as error messages name it, without credentials."""
-    return f"GET {redacted(str(url))}"
+    """A request as error messages name it, without credentials, and not whole where a server wrote a megabyte."""
+    shown = redacted(str(url))
+    return f"GET {shown[:1000]}{'…' * (len(shown) > 1000)}"

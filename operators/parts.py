@@ -13,7 +13,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([^\x00-\x08\x0a-\x1f]*)\Z")
+_HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\x00-\x08\x0a-\x1f]*)\Z")
 _ONCE = frozenset({"content-type", "content-length"})
 # Codings that change nothing (RFC 2045, section 6.2); no other is used in DICOMweb, and coded bytes are not a frame's.
 _PLAIN = {
