@@ -31,7 +31,8 @@ def decode_htj2k(frame: EncodedFrame) -> DecodedFrame:
     from imagecodecs import htj2k_decode  # noqa: PLC0415 - no codec is imported before it is needed
 
     codestream, siz = checked_codestream(frame)
-    samples = htj2k_decode(bytes(codestream), out=_zeros(frame, siz.header))
+    # Colour without a component transform comes plane by plane unless told otherwise.
+    samples = htj2k_decode(bytes(codestream), planar=False, out=_zeros(frame, siz.header))
     last_line = samples[-1] if samples.ndim == 2 else samples[-1, :, -1]  # of the component that is written last
     return j2k_decoded(frame, samples, siz.header) if last_line.any() else decode_jpeg2000(frame)
 
