@@ -19,6 +19,7 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.load_object import ImageLoadObject, Progress
 from cornerstream.images.metadata import FrameMetadata, ImageQuality, LookupTable, Palette, VoiWindow
+from cornerstream.images.overlay import Overlay
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -38,6 +39,7 @@ __all__ = [
     "Limits",
     "LookupTable",
     "ObserverError",
+    "Overlay",
     "Palette",
     "Progress",
     "SplitError",

@@ -97,8 +97,10 @@ class Image(FrameMetadata):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the pixels, and of the bits of overlays that were embedded in them."""
-        return self.pixels.nbytes + sum(overlay.nbytes for overlay in self.overlays if overlay.embedded)
+        """Bytes of the pixels, and of overlays: those embedded in the pixels, and its share of those for many frames."""
+        return self.pixels.nbytes + sum(
+            overlay.nbytes // min(overlay.number_of_frames, self.number_of_frames) for overlay in self.overlays
+        )
 
     @cached_property
     def min(self) -> float:

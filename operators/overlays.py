@@ -83,7 +83,9 @@ def _overlay(attributes: Attributes, group: int, limits: Limits, image: Mapping[
         bit_position=0 if data is not None or fault else number("OverlayBitPosition") or 0,
         data=data,
     )
-    return replace(overlay, fault=fault or _fault(overlay, limits, image))
+    fault = fault or _fault(overlay, limits, image)
+    # Whatever stands behind the bits that are described is not held, and nothing at all where there is no mask.
+    return replace(overlay, fault=fault, data=None if fault or data is None else data[: _bytes_of(overlay)])
 
 
 def _data(attributes: Attributes, group: int) -> tuple[bytes | None, str]:
@@ -113,10 +115,14 @@ def _fault(overlay: Overlay, limits: Limits, image: Mapping[str, Any]) -> str:
         return f"it has {overlay.number_of_frames} frames, over {limits.frames} (limits.frames)"
     if overlay.embedded:
         return _embedded_fault(overlay, image)
-    needed = -(-overlay.rows * overlay.columns * overlay.number_of_frames // 8)
+    needed = _bytes_of(overlay)
     if overlay.data is not None and len(overlay.data) < needed:
         return f"Overlay Data have {len(overlay.data)} bytes; {overlay.number_of_frames} × {size} bits need {needed}"
     return ""
+
+
+def _bytes_of(overlay: Overlay) -> int:
+    return -(-overlay.rows * overlay.columns * overlay.number_of_frames // 8)
 
 
 def _embedded_fault(overlay: Overlay, image: Mapping[str, Any]) -> str:

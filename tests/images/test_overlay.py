@@ -111,9 +111,10 @@ def test_a_bad_overlay_harms_only_who_asks_for_it() -> None:
         image.to_display(overlays=True)
 
 
-def test_only_embedded_bits_count_as_the_images_own() -> None:
+def test_an_image_counts_its_share_of_the_bits() -> None:
     pixels = np.zeros((4, 4), np.uint16)
-    shared = overlay_of(np.ones((4, 4)))
-    assert image_of(pixels, shared).nbytes == pixels.nbytes
-    embedded = replace(shared, bits_allocated=16, bit_position=15)
-    assert image_of(pixels, shared, embedded).nbytes == pixels.nbytes + 2
+    single = overlay_of(np.ones((4, 4)))
+    assert image_of(pixels, single, replace(single, bits_allocated=16, bit_position=15)).nbytes == pixels.nbytes + 4
+    many = overlay_of(np.ones((10, 4, 4)), number_of_frames=10)
+    assert image_of(pixels, many).nbytes == pixels.nbytes + 20
+    assert replace(image_of(pixels, many), number_of_frames=5).nbytes == pixels.nbytes + 4

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom.data
@@ -14,10 +16,12 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 
 from cornerstream.images.errors import SplitError
+from cornerstream.operators.frame_part import encoded_frame
 from cornerstream.operators.native_frames import NativeLayout, native_layout, packed_lengths, take_bits
 from cornerstream.operators.part10 import parse_header
+from cornerstream.operators.parts import Part
 from cornerstream.operators.split_frames import split_part10
-from tests.support.part10 import BIG_ENDIAN, EXPLICIT, native
+from tests.support.part10 import BIG_ENDIAN, EXPLICIT, JPEG, native
 
 
 @given(st.binary(min_size=1, max_size=40), st.data())
@@ -94,7 +98,7 @@ def test_short_pixel_data_is_refused_before_it_is_read() -> None:
         native_layout(header)
 
 
-COLOUR = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
+COLOUR: dict[str, Any] = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "YBR_FULL_422"}
 
 
 def test_lengths_of_subsampled_frames() -> None:
@@ -114,6 +118,15 @@ def test_frames_of_odd_columns_and_shared_chroma_are_as_long_as_the_element_prov
 def test_odd_columns_and_shared_chroma_of_neither_length_are_refused(length: int) -> None:
     with pytest.raises(SplitError, match="this is neither"):
         split_part10(native(bytes(length), Rows=4, Columns=5, NumberOfFrames=2, **COLOUR))
+
+
+@pytest.mark.parametrize("frame_bytes", [48, 40])
+def test_a_part_of_either_length_is_recognised_as_native(frame_bytes: int) -> None:
+    """The metadata call the instance compressed, and the server sends its pixels: only the length proves that."""
+    metadata = parse_header(native(bytes(48), Rows=4, Columns=5, **COLOUR)).metadata
+    stored = replace(metadata, shared=replace(metadata.shared, transfer_syntax_uid=JPEG))
+    frame = encoded_frame(Part({"content-type": "application/octet-stream"}, bytes(frame_bytes)), stored, 1)
+    assert frame.metadata.transfer_syntax_uid == EXPLICIT
 
 
 def test_three_bytes_a_pixel_are_not_subsampled() -> None:

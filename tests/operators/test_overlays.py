@@ -180,6 +180,16 @@ def test_a_reference_is_no_data_yet() -> None:
         _ = read_json(members).frame(1).overlays[0].mask
 
 
+def test_only_the_bits_described_are_held() -> None:
+    data_set = overlaid()
+    add_overlay(data_set, random_bits(100, 800), e0010=("US", 3))
+    add_overlay(data_set, random_bits(100, 800), 0x6002, e0010=("US", 0))
+    for metadata in all_forms(data_set):
+        long, bad = metadata.shared.overlays
+        assert (long.nbytes, bad.nbytes) == (300, 0)
+        np.testing.assert_array_equal(long.mask, random_bits(100, 800)[:3])
+
+
 def test_what_overlays_hold_is_counted() -> None:
     plain, data_set = overlaid(), overlaid()
     add_overlay(data_set, random_bits(100, 800))
