@@ -104,8 +104,8 @@ class FrameMetadata:
     windows: tuple[VoiWindow, ...] = ()
     voi_lut_function: str = "LINEAR"
     voi_luts: tuple[LookupTable, ...] = field(default=(), repr=False)
-    pixel_padding_value: int | None = None
-    pixel_padding_range_limit: int | None = None
+    pixel_padding_value: float | None = None
+    pixel_padding_range_limit: float | None = None
     presentation_lut_shape: str = ""
     pixel_spacing: tuple[float, float] | None = None
     slice_thickness: float | None = None

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from cornerstream.images.errors import DecodeError, LimitError, SplitError
 from cornerstream.images.metadata import Palette
-from cornerstream.operators.attributes import integer, numbers, text
+from cornerstream.operators.attributes import integer, number, numbers, text
 from cornerstream.operators.palette import lookup_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cornerstream.images.limits import Limits
     from cornerstream.images.metadata import LookupTable
     from cornerstream.operators.attributes import Attributes
@@ -45,10 +47,9 @@ def read_pixel_description(attributes: Attributes, limits: Limits, pixel_keyword
         "planar_configuration": _choice(attributes, "PlanarConfiguration"),
         "icc_profile": _icc_profile(attributes),
     }
-    signed, bits = found["pixel_representation"], found["bits_allocated"]
-    found["pixel_padding_value"] = _signed(integer(attributes, "PixelPaddingValue"), signed, bits)
-    found["pixel_padding_range_limit"] = _signed(integer(attributes, "PixelPaddingRangeLimit"), signed, bits)
-    return found | _palettes(attributes, photometric_interpretation, signed)
+    found["pixel_padding_value"] = _padding(attributes, "PixelPaddingValue", pixel_keyword, found)
+    found["pixel_padding_range_limit"] = _padding(attributes, "PixelPaddingRangeLimit", pixel_keyword, found)
+    return found | _palettes(attributes, photometric_interpretation, found["pixel_representation"])
 
 
 def read_tables(attributes: Attributes, keyword: str, *, signed: bool) -> tuple[LookupTable, ...]:
@@ -121,6 +122,13 @@ def _choice(attributes: Attributes, keyword: str) -> int:
     if value not in {0, 1}:
         raise SplitError(f"{keyword} is {value}; it is 0 or 1")
     return value
+
+
+def _padding(attributes: Attributes, keyword: str, pixel_keyword: str, description: Mapping[str, Any]) -> float | None:
+    """A value of padding: of integers with their sign, of floating point pixels by an attribute of their own."""
+    if pixel_keyword in _FLOAT_BITS:
+        return number(attributes, pixel_keyword.removesuffix("PixelData") + keyword)
+    return _signed(integer(attributes, keyword), description["pixel_representation"], description["bits_allocated"])
 
 
 def _signed(value: int | None, pixel_representation: int, bits: int) -> int | None:

@@ -80,6 +80,19 @@ def test_padding_is_read_with_the_pixels_sign(signed: int) -> None:
     assert metadata.pixel_padding_range_limit == (-1500 if signed else 64036)
 
 
+@pytest.mark.parametrize(("prefix", "dtype"), [("Float", "f4"), ("DoubleFloat", "f8")])
+def test_floating_point_padding_has_attributes_of_its_own(prefix: str, dtype: str) -> None:
+    values = np.array([[-3.3, -2.5, 0.1, 0.35], [np.nan, -3, 0.5, 1.1]], dtype)
+    absent: dict[str, Any] = dict.fromkeys(("BitsStored", "HighBit", "PixelRepresentation"))
+    data_set = image_data_set(BitsAllocated=8 * values.itemsize, PixelPaddingValue=1, **absent)
+    setattr(data_set, f"{prefix}PixelPaddingValue", float(values[0, 0]))
+    setattr(data_set, f"{prefix}PixelPaddingRangeLimit", -2.5)
+    setattr(data_set, f"{prefix}PixelData", values.tobytes())
+    image = loaded(written(data_set))
+    assert (image.pixel_padding_value, image.pixel_padding_range_limit) == (float(values[0, 0]), -2.5)
+    assert image.to_display().tolist() == [[0, 0, 0, 64], [0, 0, 102, 255]]
+
+
 # Presentation LUT Shape (PS3.3 C.11.6.1.2 and C.8.11.3.1.2)
 
 
