@@ -91,7 +91,7 @@ class InstanceMetadata:
         if self.shared.overlays:
             changes["overlays"] = overlays_of_frame(self.shared.overlays, frame_number)
         if frame_number <= len(self.groups):
-            changes |= _functional_groups(self.groups[frame_number - 1], self.shared)
+            changes |= _functional_groups(self.groups[frame_number - 1], vars(self.shared))
         return replace(self.shared, **changes)
 
 
@@ -178,11 +178,10 @@ def read_attributes(
     found |= read_pixel_description(attributes, limits, pixel_keyword)
     found["overlays"] = read_overlays(attributes, limits, found)
     found |= _identity(attributes) | _geometry(attributes, attributes) | _modality(attributes, found)
-    metadata = FrameMetadata(**found)
-    metadata = replace(metadata, **_display(attributes, metadata))
+    found |= _display(attributes, found)
     for shared in attributes.items("SharedFunctionalGroupsSequence")[:1]:
-        metadata = replace(metadata, **_functional_groups(shared, metadata))
-    return InstanceMetadata(metadata, attributes.items("PerFrameFunctionalGroupsSequence"))
+        found |= _functional_groups(shared, found)
+    return InstanceMetadata(FrameMetadata(**found), attributes.items("PerFrameFunctionalGroupsSequence"))
 
 
 def _identity(attributes: Attributes) -> dict[str, Any]:
@@ -213,21 +212,23 @@ def _modality(attributes: Attributes, description: Mapping[str, Any]) -> dict[st
     return {"modality_lut": luts[0] if luts else None, **_rescale(attributes)}
 
 
-def _display(attributes: Attributes, metadata: FrameMetadata) -> dict[str, Any]:
+def _display(attributes: Attributes, description: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "voi_luts": read_tables(attributes, "VOILUTSequence", signed=_is_signed(metadata)),
+        "voi_luts": read_tables(attributes, "VOILUTSequence", signed=_is_signed(description)),
         "presentation_lut_shape": text(attributes, "PresentationLUTShape").upper(),
         **_windows(attributes),
     }
 
 
-def _is_signed(metadata: FrameMetadata) -> bool:
+def _is_signed(description: Mapping[str, Any]) -> bool:
     """The modality LUT gives out negative values (PS3.3 C.11.2.1.1: they are what a VOI LUT maps)."""
-    if metadata.modality_lut is not None:  # its entries are unsigned
+    if description["modality_lut"] is not None:  # its entries are unsigned
         return False
-    bits = metadata.bits_stored
-    ends = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if metadata.pixel_representation else (0, (1 << bits) - 1)
-    return min(end * metadata.rescale_slope for end in ends) + metadata.rescale_intercept < 0
+    low, high = 0, (1 << description["bits_stored"]) - 1
+    if description["pixel_representation"]:
+        low, high = -(high // 2) - 1, high // 2
+    slope, intercept = description["rescale_slope"], description["rescale_intercept"]
+    return bool(min(low * slope, high * slope) + intercept < 0)
 
 
 def _rescale(attributes: Attributes) -> dict[str, Any]:
@@ -255,8 +256,8 @@ def _windows(attributes: Attributes) -> dict[str, Any]:
     }
 
 
-def _functional_groups(group: Attributes, shared: FrameMetadata) -> dict[str, Any]:
-    """The attributes that a functional group item sets; those it does not have keep their shared value."""
+def _functional_groups(group: Attributes, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that a functional group item sets; those it does not have keep their value in `shared`."""
     found: dict[str, Any] = {}
     for measures in group.items("PixelMeasuresSequence")[:1]:
         found["pixel_spacing"] = vector(measures, "PixelSpacing", 2)
@@ -270,7 +271,7 @@ def _functional_groups(group: Attributes, shared: FrameMetadata) -> dict[str, An
     for voi in group.items("FrameVOILUTSequence")[:1]:
         found |= _windows(voi)
         if voi.items("VOILUTSequence"):
-            found["voi_luts"] = read_tables(voi, "VOILUTSequence", signed=_is_signed(replace(shared, **found)))
+            found["voi_luts"] = read_tables(voi, "VOILUTSequence", signed=_is_signed({**shared, **found}))
     return found | _presentation(group)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from cornerstream.images.limits import Limits
     from cornerstream.operators.attributes import Attributes
+# Made once: most instances have no overlay, and finding that out must cost them nothing to speak of.
+_NAMES = tuple((group, f"OverlayRows{group:04X}", f"OverlayData{group:04X}") for group in OVERLAY_GROUPS)
 
 
 def read_overlays(attributes: Attributes, limits: Limits, image: Mapping[str, Any]) -> tuple[Overlay, ...]:
@@ -30,8 +32,12 @@ def read_overlays(attributes: Attributes, limits: Limits, image: Mapping[str, An
         limits: `frame_pixels` bounds rows × columns of an overlay, `frames` its frames.
         image: Rows, columns, samples and bits of the image, by their names in `FrameMetadata`.
     """
-    found = (_overlay(attributes, group, limits, image) for group in OVERLAY_GROUPS)
-    return tuple(overlay for overlay in found if overlay is not None)
+    found = []
+    for group, rows, data in _NAMES:
+        bits, fault = _data(attributes, data)
+        if bits is not None or fault or attributes.values(rows):
+            found.append(_overlay(attributes, group, limits, image, bits, fault))
+    return tuple(found)
 
 
 def overlays_of_frame(overlays: tuple[Overlay, ...], frame_number: int) -> tuple[Overlay, ...]:
@@ -55,16 +61,15 @@ def _at(overlay: Overlay, frame_number: int) -> Overlay | None:
     return replace(overlay, frame_index=index) if 0 <= index < overlay.number_of_frames else None
 
 
-def _overlay(attributes: Attributes, group: int, limits: Limits, image: Mapping[str, Any]) -> Overlay | None:
+def _overlay(
+    attributes: Attributes, group: int, limits: Limits, image: Mapping[str, Any], data: bytes | None, fault: str
+) -> Overlay:
     def number(keyword: str) -> int | None:
         return integer(attributes, f"{keyword}{group:04X}")
 
     def words(keyword: str) -> str:
         return text(attributes, f"{keyword}{group:04X}")
 
-    data, fault = _data(attributes, group)
-    if not attributes.values(f"OverlayRows{group:04X}") and data is None and not fault:
-        return None
     frame_origin = number("ImageFrameOrigin")
     origin = [int(value) for value in numbers(attributes, f"OverlayOrigin{group:04X}") if value is not None]
     overlay = Overlay(
@@ -88,10 +93,10 @@ def _overlay(attributes: Attributes, group: int, limits: Limits, image: Mapping[
     return replace(overlay, fault=fault, data=None if fault or data is None else data[: _bytes_of(overlay)])
 
 
-def _data(attributes: Attributes, group: int) -> tuple[bytes | None, str]:
+def _data(attributes: Attributes, keyword: str) -> tuple[bytes | None, str]:
     """The packed bits, first pixel in the lowest bit of the first byte; or why they cannot be had."""
     try:
-        found = attributes.data(f"OverlayData{group:04X}")
+        found = attributes.data(keyword)
     except SplitError as error:
         return None, error.message
     if found is None:
