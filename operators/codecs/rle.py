@@ -77,7 +77,7 @@ def rle_segments(frame: EncodedFrame) -> list[bytes]:
     Raises:
         DecodeError: They contradict each other, or the data cannot expand to the frame.
     """
-    data, metadata = bytes(frame.data), frame.metadata
+    data, metadata = frame.data, frame.metadata
     if len(data) < _HEADER.size:
         raise DecodeError(f"an RLE frame of {len(data)} bytes has no header")
     count, *offsets = _HEADER.unpack_from(data)
@@ -87,11 +87,10 @@ def rle_segments(frame: EncodedFrame) -> list[bytes]:
     bounds = [*offsets[:count], len(data)]
     if bounds[0] != _HEADER.size or sorted(set(bounds)) != bounds:
         raise DecodeError(f"the RLE segment offsets {bounds[:-1]} do not lie in order within {len(data)} bytes")
-    segments = [data[start:end] for start, end in pairwise(bounds)]
-    shortest = min(len(segment) for segment in segments)
+    shortest = min(end - start for start, end in pairwise(bounds))
     if shortest * _MOST_EXPANSION < _least_length(metadata):
         raise DecodeError(f"an RLE segment of {shortest} bytes cannot expand to {_least_length(metadata)}")
-    return segments
+    return [bytes(data[start:end]) for start, end in pairwise(bounds)]
 
 
 def _least_length(metadata: FrameMetadata) -> int:

@@ -13,18 +13,13 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import DecodeError
+from cornerstream.images.frames import EncodedFrame
 from cornerstream.operators.codecs.description import frame_shape, stored_dtype
 from cornerstream.operators.decoder_table import TABLE
 from cornerstream.operators.decompress import decode_frame
 from tests.support.damage import samples, variant
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from cornerstream.images.frames import EncodedFrame
 
 _MODULE = "tests.support.trials"  # `__name__` is another one when this runs as a program
 _ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +78,7 @@ def trial(name: str, decoder: str, *, seed: int, count: int) -> Trial:
     """Decode variants of a sample one after the other; a new process goes on behind one that kills it."""
     result, start = Trial(), 0
     while start < count:
-        command = [sys.executable, "-m", _MODULE, "run", name, decoder, str(seed), str(start), str(count)]
+        command = [sys.executable, "-m", _MODULE, "run", name, decoder, *map(str, (seed, start, count, HANG_SECONDS))]
         done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
         outcomes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
         for index, outcome, seconds, nbytes in outcomes:
@@ -121,9 +116,7 @@ def outcome_of(frame: EncodedFrame, decoder: str | None) -> str:
     return "image" if right else f"{decoded.pixels.shape} {decoded.pixels.dtype}"
 
 
-def _run(name: str, decoder: str, seed: int, indices: Iterator[int]) -> None:
-    from cornerstream.images.frames import EncodedFrame  # noqa: PLC0415
-
+def _run(name: str, decoder: str, seed: int, indices: range, hang_seconds: float) -> None:
     frame = samples()[name]
     decode_frame(frame, decoder)  # imports
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
@@ -131,7 +124,7 @@ def _run(name: str, decoder: str, seed: int, indices: Iterator[int]) -> None:
     for index in indices:
         encoded = EncodedFrame(frame.metadata, damaged(name, seed, index))
         before = _peak(reset=True)
-        signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)  # nobody handles SIGPROF: the process ends
+        signal.setitimer(signal.ITIMER_PROF, hang_seconds)  # nobody handles SIGPROF: the process ends
         start = time.thread_time()  # that of the process ticks in 4 ms while a timer runs
         outcome = outcome_of(encoded, decoder)
         seconds = time.thread_time() - start
@@ -163,6 +156,7 @@ def _report(count: int, prefix: str, seed: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "run":
-        _run(sys.argv[2], sys.argv[3], int(sys.argv[4]), iter(range(int(sys.argv[5]), int(sys.argv[6]))))
+        sample, decoder_name, seed_of, first, end, hang = sys.argv[2:8]
+        _run(sample, decoder_name, int(seed_of), range(int(first), int(end)), float(hang))
     else:
         _report(int(sys.argv[1]), (sys.argv[2:] or [""])[0], int((sys.argv[3:] or ["1"])[0]))
