@@ -176,8 +176,6 @@ class _Inflater:
                 raise SplitError(f"the deflated data set is damaged: {error}") from error
             if not source:
                 break
-            if self.ended:
-                self._compressed.clear()
         self._total += len(data)
         if self._total > self._limit:
             raise self.over_limit()

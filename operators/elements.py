@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from array import array
+from dataclasses import dataclass, field
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from cornerstream.images.limits import Limits
 
 R = TypeVar("R")
-Spans = tuple[tuple[int, int], ...]
 
 UNDEFINED = 0xFFFFFFFF
 ITEM = 0xFFFEE000
@@ -46,6 +46,24 @@ class ElementHeader(NamedTuple):
     tag: int
     vr: bytes
     length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Where items lie: 16 bytes each, however many a stranger writes.
+
+    Attributes:
+        bounds: Begin and end of each, one after the other.
+    """
+
+    bounds: array[int] = field(default_factory=lambda: array("Q"))
+
+    def __len__(self) -> int:
+        return len(self.bounds) // 2
+
+    def __getitem__(self, index: int) -> tuple[int, int]:
+        at = range(len(self))[index]
+        return self.bounds[2 * at], self.bounds[2 * at + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +207,7 @@ def pass_sequence(
             stream.skip(header.length)
             items.end(len(stack), stream.position)
         check_size(stream.position - items.start, limits)
-    return tuple(items.spans)
+    return items.spans
 
 
 class _Items:
@@ -197,7 +215,7 @@ class _Items:
 
     def __init__(self, start: int, *, noting: bool) -> None:
         self.start = start
-        self.spans: list[tuple[int, int]] = []
+        self.spans = Spans()
         self._noting = noting
         self._begun = start
 
@@ -207,7 +225,7 @@ class _Items:
 
     def end(self, depth: int, position: int) -> None:
         if depth == 1 and self._noting:
-            self.spans.append((self._begun - self.start, position - self.start))
+            self.spans.bounds.extend((self._begun - self.start, position - self.start))
 
 
 def _check_item(header: ElementHeader, position: int) -> None:

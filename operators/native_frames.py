@@ -58,8 +58,8 @@ def native_layout(header: Part10Header) -> NativeLayout:
     """Lay out the frames of native pixel data.
 
     Raises:
-        SplitError: The pixel data element is too short for its frames or has room for more, its length fits unsubsampled chroma only, or
-            proves neither form that subsampled chroma of an odd number of columns has.
+        SplitError: The pixel data element is too short for its frames or has room for more, its length fits
+            unsubsampled chroma only, or proves neither form that subsampled chroma of an odd number of columns has.
     """
     assert header.pixel_length is not None
     metadata = header.metadata.shared

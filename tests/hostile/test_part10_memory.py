@@ -117,7 +117,7 @@ def probe(mark: Callable[[], None], kind: str, routes: list[str], limit: int) ->
     return found
 
 
-@pytest.mark.parametrize(("kind", "route"), [("one frame", "wadouri"), ("kept element", "folder"), ("items", "chunks")])
+@pytest.mark.parametrize(("kind", "route"), [("one frame", "wadouri"), ("kept element", "folder")])
 def test_a_gibibyte_out_of_a_mebibyte(kind: str, route: str) -> None:
     growth = growth_of(probe, kind, [route], SMALL)
     assert growth.result == {route: "LimitError"}
