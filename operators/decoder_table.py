@@ -154,6 +154,16 @@ def decoder_names() -> frozenset[str]:
     return frozenset(decoder.name for row in TABLE.values() for decoder in row.decoders)
 
 
+def check_known(transfer_syntax_uid: str) -> None:
+    """Refuse what no decoder of the table decodes, installed or not.
+
+    Raises:
+        UnsupportedTransferSyntaxError: The transfer syntax is not in the table.
+    """
+    if transfer_syntax_uid not in TABLE:
+        raise _unknown(transfer_syntax_uid)
+
+
 def decoder_for(transfer_syntax_uid: str, prefer: str | None = None) -> Decoder:
     """Choose the decoder of a transfer syntax.
 
@@ -165,9 +175,8 @@ def decoder_for(transfer_syntax_uid: str, prefer: str | None = None) -> Decoder:
         UnsupportedTransferSyntaxError: The transfer syntax is not in the table, or what decodes it is not installed.
         ValueError: No decoder of the table has the name `prefer`.
     """
-    row = TABLE.get(transfer_syntax_uid)
-    if row is None:
-        raise _unknown(transfer_syntax_uid)
+    check_known(transfer_syntax_uid)
+    row = TABLE[transfer_syntax_uid]
     preferred = next(_named(row, prefer), None) if prefer else None
     decoder = row.decoder if preferred is None else preferred
     if decoder is None or not decoder.available:
@@ -198,9 +207,9 @@ def _named(row: TransferSyntax, name: str) -> Iterator[Decoder]:
 def _unknown(uid: str) -> UnsupportedTransferSyntaxError:
     if not uid:
         return UnsupportedTransferSyntaxError("no transfer syntax is named, and none is guessed")
-    from pydicom.uid import UID  # noqa: PLC0415 - pydicom is not imported before it is needed
+    from pydicom.uid import UID_dictionary  # noqa: PLC0415 - pydicom is not imported before it is needed
 
-    name = UID(uid).name
+    name = UID_dictionary.get(uid, (uid,))[0]  # of whatever a stranger wrote: pydicom's UID would warn
     named = uid if name == uid else f"{name} ({uid})"
     return UnsupportedTransferSyntaxError(f"no decoder for the transfer syntax {named}", transfer_syntax_uid=uid)
 

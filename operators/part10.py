@@ -14,6 +14,7 @@ from cornerstream.images.errors import SplitError, UnsupportedTransferSyntaxErro
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.attributes import WrittenAttributes
 from cornerstream.operators.byte_stream import ByteStream, finish
+from cornerstream.operators.decoder_table import check_known
 from cornerstream.operators.elements import (
     EXPLICIT,
     ITEM,
@@ -50,7 +51,8 @@ EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _FLOAT_PIXELS = frozenset(tag for tag, keyword in PIXEL_KEYWORDS.items() if keyword != "PixelData")
 _INTEGER_PIXELS = frozenset(ATTRIBUTES[keyword][0] for keyword in ("BitsStored", "PixelRepresentation"))
 _PIXEL_VRS = frozenset({b"OB", b"OW", b"OF", b"OD", b"UN"})
-_UID = re.compile(r"[0-9.]*\Z")
+_UID = re.compile(r"([0-9]+(\.[0-9]+)*)?\Z")
+_DICOM_UID = "1.2.840.10008."  # the root of the transfer syntaxes that PS3.6 registers
 _NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, DEFLATED, EXPLICIT_BIG_ENDIAN})
 _KEPT = TAGS | {EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS}
 
@@ -79,6 +81,7 @@ def parse_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part10Header:
 
     Raises:
         SplitError: It is not DICOM, has no pixel data, or does not describe an image.
+        UnsupportedTransferSyntaxError: No decoder is known for its transfer syntax.
         TruncatedError: The header ends too early.
         LimitError: The header, a sequence's depth or what it describes is over a limit.
         DecodeError: A palette or lookup table contradicts its descriptor.
@@ -89,6 +92,8 @@ def parse_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part10Header:
 def read_header(stream: ByteStream, limits: Limits = DEFAULT_LIMITS) -> Generator[None, None, Part10Header]:
     """Read a header from a stream that is being fed; the stream then stands at the first byte of the pixels."""
     transfer_syntax_uid = yield from _read_meta(stream, limits)
+    if transfer_syntax_uid.startswith(_DICOM_UID):  # or video's few fragments, and JPIP's none, would be the complaint
+        check_known(transfer_syntax_uid)
     if transfer_syntax_uid == DEFLATED:
         stream.inflate(limits.inflated_bytes)
     if not (yield from stream.more()):
@@ -228,7 +233,7 @@ def _check_encapsulation(transfer_syntax_uid: str, *, encapsulated: bool) -> Non
         return
     if encapsulated:
         raise SplitError(f"Pixel Data is encapsulated, which transfer syntax {transfer_syntax_uid} does not allow")
-    if not transfer_syntax_uid.startswith("1.2.840.10008."):
+    if not transfer_syntax_uid.startswith(_DICOM_UID):
         raise UnsupportedTransferSyntaxError(
             f"the private transfer syntax {transfer_syntax_uid} is not known", transfer_syntax_uid=transfer_syntax_uid
         )

@@ -29,6 +29,7 @@ from tests.support.corpus import corpus_root
 
 if TYPE_CHECKING:
     from cornerstream.images.frames import EncodedFrame
+    from cornerstream.operators.decoder_table import Decoder
     from tests.corpus.second_opinions import Frames
 
 pytestmark = [pytest.mark.corpus, pytest.mark.filterwarnings("ignore::UserWarning:pydicom")]
@@ -61,24 +62,35 @@ def chosen(file: CorpusFile) -> Frames:
     return [decode_frame(frame).pixels for frame in encoded(file)]
 
 
-def assert_same(found: Frames, wanted: Frames) -> None:
+def decoders_of(file: CorpusFile) -> tuple[Decoder, ...]:
+    syntax = TABLE.get(file.facts.get("transfer_syntax") or "")
+    return syntax.decoders if syntax else ()
+
+
+def assert_same(found: Frames, wanted: Frames, within: int = 0) -> None:
     assert len(found) == len(wanted) > 0
     for one, other in zip(found, wanted, strict=True):
         assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one.shape, other.shape)
+        if within:
+            assert np.abs(one.astype(np.int64) - other.astype(np.int64)).max() <= within
+        else:
+            np.testing.assert_array_equal(one, other)
 
 
-@lossless(*(uid for uid, row in TABLE.items() if len(row.decoders) > 1))
+@each_file(lambda file: file.has_pixels and len(decoders_of(file)) > 1)
 def test_the_decoders_of_the_table_agree(file: CorpusFile) -> None:
+    """Exactly where the syntax is lossless; within the rounding of the wavelet transform where it is not."""
     frames = encoded(file)
-    first, *others = TABLE[file.facts["transfer_syntax"]].decoders
+    first, *others = decoders_of(file)
     wanted = [decode_frame(frame, first.name).pixels for frame in frames]
     for other in others:
         if file.name in ONE_DECODER_ONLY:
             with pytest.raises(DecodeError):
                 decode_frame(frames[0], other.name)
         else:
-            assert_same([decode_frame(frame, other.name).pixels for frame in frames], wanted)
+            found = [decode_frame(frame, other.name).pixels for frame in frames]
+            assert_same(found, wanted, within=0 if file.facts["lossless"] else 1)
 
 
 @lossless(*PYDICOM_READS)
@@ -127,6 +139,6 @@ def test_packed_12_bit_pixels_are_a_corner_of_their_original(file: CorpusFile) -
 def is_read_twice(file: CorpusFile) -> bool:
     """A decoder that is not the library's choice has been compared above."""
     uid = file.facts["transfer_syntax"]
-    by_table = uid in TABLE and len(TABLE[uid].decoders) > 1 and file.name not in ONE_DECODER_ONLY
+    by_table = len(decoders_of(file)) > 1 and file.name not in ONE_DECODER_ONLY
     by_other = uid in PYDICOM_READS and file.name not in PYDICOM_DISAGREES
     return by_table or by_other or uid in JPEG_LOSSLESS
