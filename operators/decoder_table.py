@@ -207,7 +207,7 @@ def _named(row: TransferSyntax, name: str) -> Iterator[Decoder]:
 def _unknown(uid: str) -> UnsupportedTransferSyntaxError:
     if not uid:
         return UnsupportedTransferSyntaxError("no transfer syntax is named, and none is guessed")
-    from pydicom.uid import UID_dictionary  # noqa: PLC0415 - pydicom is not imported before it is needed
+    from pydicom._uid_dict import UID_dictionary  # noqa: PLC0415 - pydicom is not imported before it is needed
 
     name = UID_dictionary.get(uid, (uid,))[0]  # of whatever a stranger wrote: pydicom's UID would warn
     named = uid if name == uid else f"{name} ({uid})"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image import Image
     from cornerstream.images.metadata import LookupTable
+    from cornerstream.images.overlay import Overlay
     from tests.corpus.files import CorpusFile
 
 _MACROS = {
@@ -84,6 +85,11 @@ def _expected_pairs(file: CorpusFile, image: Image) -> Iterator[tuple[str, Any, 
     yield "icc_profile", *_profile(metadata.get("icc_profile"), image.icc_profile)
     yield "modality_lut", _table(image.modality_lut), _expected_table(metadata.get("modality_lut"))
     yield "voi_luts", _table(next(iter(image.voi_luts), None)), _expected_table(metadata.get("voi_lut"))
+    yield (
+        "overlays",
+        " ".join(map(_overlay, image.overlays)),
+        " ".join(map(_expected_overlay, facts.get("overlays", ()))),
+    )
     yield "palette", _palette(image, facts), (facts.get("palette") or {}).get("descriptor")
 
 
@@ -151,6 +157,18 @@ def _table(table: LookupTable | None) -> str | None:
         return None
     words: NDArray[np.generic] = table.values.astype(np.uint16)
     return f"{len(table.values)} {table.first_value} {table.bits} {sha256(words)}"
+
+
+def _overlay(one: Overlay) -> str:
+    mask = one.mask
+    place = (one.type, *one.origin, one.bits_allocated, one.bit_position, one.number_of_frames)
+    return f"{one.group:04X} {mask.shape} {place} {one.embedded} {mask.sum()} {sha256(mask)}"
+
+
+def _expected_overlay(one: dict[str, Any]) -> str:
+    place = (one["type"], *one["origin"], one["bits_allocated"], one["bit_position"], one["frames"])
+    shape = (one["rows"], one["cols"])
+    return f"{one['group']} {shape} {place} {one['embedded']} {one['set_bits']} {one['sha256_u8_0_1']}"
 
 
 def _palette(image: Image, facts: dict[str, Any]) -> list[int] | None:
