@@ -39,7 +39,7 @@ def edited(data: bytes, edits: Sequence[tuple[float, str, bytes]], head: int) ->
 
 @pytest.mark.parametrize("name", SMALL)
 @given(EDITS, st.integers(8, 400), st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_edited_codestreams(name: str, edits: list[tuple[float, str, bytes]], head: int, ended: bool) -> None:
     frame = samples()[name]
     data = edited(bytes(frame.data), edits, head) + b"\xff\xd9" * ended

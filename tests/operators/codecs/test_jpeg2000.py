@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -15,6 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import DecodedFrame, EncodedFrame
+from cornerstream.images.pixel_target import PixelTarget
 from cornerstream.operators.codecs.j2k_coding import segments
 from cornerstream.operators.codecs.j2k_markers import check_tile_parts, read_siz
 from cornerstream.operators.decompress import decode_frame
@@ -216,3 +218,20 @@ def test_a_damaged_htj2k_code_block_that_openjph_reports_is_refused(noise: NDArr
 def test_a_last_line_of_one_value_is_no_damage(value: int) -> None:
     for pixels in (np.full((5, 4), value, np.uint16), np.full((3, 4, 3), value & 0xFF, np.uint8)):
         assert np.array_equal(decode(pixels, encode(pixels, HT_LOSSLESS), HT_LOSSLESS).pixels, pixels)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_the_callers_memory_held_is_no_pixel_of_a_damaged_frame(noise: NDArray[np.uint16]) -> None:
+    """OpenJPH stops at the damage; what is behind it must be known to be nothing."""
+    data = encode(noise, HT_LOSSLESS)
+    refused = 0
+    for at in range(200, len(data) - 2, 40):
+        damaged = EncodedFrame(describing(noise, HT_LOSSLESS), data[:at] + bytes(10) + data[at + 10 :])
+        memory = np.full_like(noise, 0xA5A5)
+        try:
+            pixels = decode_frame(replace(damaged, target=PixelTarget(memory))).pixels
+        except DecodeError:
+            refused += 1
+            continue
+        assert not (pixels == 0xA5A5).any()
+    assert refused, "no damage was found: the test proves nothing"
