@@ -137,7 +137,7 @@ def test_content_types(field: bytes) -> None:
 )
 def test_gzip(body: bytes, size: int) -> None:
     """What comes out is what the standard library makes of it, or an error on both sides."""
-    inflater, found = Inflater("gzip"), []
+    inflater, found = Inflater("gzip"), list[bytes]()
     try:
         for at in range(0, len(body), size):
             found += inflater.inflate(body[at : at + size])
@@ -150,7 +150,7 @@ def test_gzip(body: bytes, size: int) -> None:
 @budget(1500)
 @given(mutated([zlib.compress(BODIES[0][1])], [b"\x78\x9c"], most=2), st.integers(1, 50))
 def test_deflate(body: bytes, size: int) -> None:
-    inflater, found = Inflater("deflate"), []
+    inflater, found = Inflater("deflate"), list[bytes]()
     try:
         for at in range(0, len(body), size):
             found += inflater.inflate(body[at : at + size])
@@ -170,7 +170,7 @@ def test_responses(monkeypatch: pytest.MonkeyPatch) -> None:
         instance.frame = (wire, Step.CLOSE)
         with suppress(ImageLoadError):
             image = await session.load(instance.wadors, keep=False)
-            assert (image.pixels.shape, image.pixels.dtype) == ((2, 4), "uint8")
+            assert (image.pixels.shape, image.pixels.dtype.name) == ((2, 4), "uint8")
 
     async def fuzz(runner: asyncio.AbstractEventLoop) -> None:
         async with nothing_left(), serving(Instance()) as instance, Session(limits=LIMITS) as session:
