@@ -32,6 +32,7 @@ class JpegHeader:
         jfif: There is a JFIF marker, which means YCbCr for three components.
         adobe_transform: Colour transform of a valid Adobe marker; `None` without one.
         scan_offset: Where the first scan begins.
+        interleaved: The first scan holds all components.
     """
 
     size: CodestreamHeader
@@ -40,6 +41,7 @@ class JpegHeader:
     jfif: bool
     adobe_transform: int | None
     scan_offset: int
+    interleaved: bool
 
     @property
     def lossless(self) -> bool:
@@ -69,7 +71,7 @@ def read_jpeg_header(codestream: bytes | memoryview) -> JpegHeader:
         if marker == _SOS:
             if frame is None:
                 break
-            return JpegHeader(*frame, jfif, adobe, start)
+            return JpegHeader(*frame, jfif, adobe, start, payload[:1] == bytes((frame[0].samples,)))
         if marker in _SOF:
             if frame is not None:
                 raise DecodeError("the JPEG codestream has two frame headers")

@@ -30,6 +30,6 @@ def decode_jpegls(frame: EncodedFrame) -> DecodedFrame:
     check_header(header.size, frame.metadata)
     lossless = frame.metadata.transfer_syntax_uid == _LOSSLESS
     # Planes that lie one after the other want memory of another shape.
-    out = memory_for(frame, header.size.precision) if header.size.samples == 1 else None
+    out = memory_for(frame, header.size.precision) if header.interleaved else None
     samples = jpegls_decode(bytes(codestream), out=out)
     return decoded(frame, codec_values(samples, frame.metadata, precision=header.size.precision, lossless=lossless))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SAMPLES = samples()
 # What these decode is put together from planes, or checked and converted, before it is written.
 COPIED = {
+    "jpegls-planes",
     "rle-8",
     "rle-16",
     "rle-colour",
