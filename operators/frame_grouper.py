@@ -108,7 +108,7 @@ class FrameGrouper:
     def _settle(self) -> list[Frame]:
         """The offset table says that the pending frame ends here."""
         assert self._ends is not None
-        if not self._fits_length() or self._holds_two() or self._codestream.refutes(self._pending[0].head):
+        if not self._fits_length() or self._holds_two():
             return self._distrust()
         self._ends.pop()
         del self._lengths[-1:]

@@ -52,7 +52,7 @@ class Framed:
 def _others(byte: int, *, every: bool) -> set[int]:
     if every:
         return set(range(256)) - {byte}
-    near = {byte ^ 1 << bit for bit in range(8)} | {0, 0xFF, (byte + 1) % 256, (byte - 1) % 256}
+    near = {byte ^ 1 << bit for bit in range(8)} | {0, 0xFF, 0xDD, 0x0D, (byte + 1) % 256, (byte - 1) % 256}
     return near - {byte}
 
 
