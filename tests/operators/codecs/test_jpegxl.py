@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image, ImageCms
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import DecodedFrame, EncodedFrame
@@ -94,3 +96,19 @@ def test_garbage_is_refused(data: bytes) -> None:
         read_basic_info(b"\0" + data)
     with pytest.raises(DecodeError):
         read_basic_info(b"\x00\x00\x00\x0cJXL \r\n\x87\n" + b"\0" + data)
+
+
+@pytest.mark.parametrize("shape", [(40, 64), (40, 64, 3)])
+def test_an_icc_profile_in_the_codestream_is_read_over(shape: tuple[int, ...]) -> None:
+    """A recompressed JPEG keeps its profile; the samples are those without one."""
+    pixels = np.add.outer(np.arange(40), np.arange(64)).astype(np.uint8)
+    pixels = pixels if len(shape) == 2 else np.stack([pixels, pixels[::-1], pixels[:, ::-1]], axis=-1)
+    stream = io.BytesIO()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    options = {"icc_profile": profile} if len(shape) == 3 else {}
+    Image.fromarray(pixels).save(stream, "JPEG", quality=95, subsampling=0, **options)
+    data = bytes(imagecodecs.jpegxl_encode_jpeg(stream.getvalue(), usecontainer=False))
+    header = read_basic_info(data)
+    assert (header.rows, header.columns, header.samples, header.precision) == (40, 64, 3 if len(shape) == 3 else 1, 8)
+    decoded = decode(pixels, data, RECOMPRESSED).pixels
+    assert np.abs(decoded.astype(int) - np.asarray(Image.open(stream))).max() <= 4
