@@ -32,7 +32,9 @@ class Decoder:
         module: What must be importable; empty if nothing beyond the base needs be.
         install: What to install where that is missing.
         releases_gil: Threads beside the event loop go on while it decodes.
-        crash_safe: Corrupt input was never seen to crash or hang it, behind the guards of `operators/codecs`.
+        crash_safe: Corrupt input was never seen to crash or hang it, behind the guards of `operators/codecs`: 20,000
+            damaged codestreams and more of each (`tests/hostile/test_damaged_codestreams.py` has a few hundred of them).
+            It is no promise: what must survive any frame decodes in processes.
         reason: Why it stands where it stands.
     """
 
@@ -109,6 +111,7 @@ _J2K_2 = Decoder(
     releases_gil=False,
     reason="second implementation; as fast, holds the lock",
 )
+# Without the guards OpenJPH dies of precincts of one sample, and hangs on sizes that cannot be.
 _HTJ2K = _imagecodecs("_htj2k", "htj2k:decode_htj2k", "OpenJPH: twice as fast as OpenJPEG", "imagecodecs-htj2k")
 _HTJ2K_LOSSY = _imagecodecs("_jpeg2k", "jpeg2000:decode_jpeg2000", "OpenJPEG clamps overshoot, OpenJPH wraps it")
 _JPEGXL = _imagecodecs("_jpegxl", "jpegxl:decode_jpegxl", "libjxl, the reference implementation")

@@ -86,6 +86,14 @@ def test_only_pylibjpeg_holds_the_lock() -> None:
     assert holding == {"pylibjpeg-openjpeg", "pylibjpeg-rle"}
 
 
+def test_no_decoder_that_was_seen_to_crash_is_in_the_table() -> None:
+    """liblj92 and jpegsof3 were; a row that is not crash-safe has to be left out, or to say so."""
+    assert all(decoder.crash_safe for row in transfer_syntaxes() for decoder in row.decoders)
+    assert {decoder.module.rpartition(".")[2] for row in transfer_syntaxes() for decoder in row.decoders}.isdisjoint(
+        {"_ljpeg", "_jpegsof3"}
+    )
+
+
 def test_a_name_that_no_decoder_has_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="no decoder is named 'gdcm'; there are imagecodecs"):
         decoder_for(f"{PREFIX}.5", "gdcm")
