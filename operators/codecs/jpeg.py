@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
 
+_START_OF_SCAN = b"\xff\xda"  # nothing else looks like it in entropy-coded data
+_MOST_SCANS = 256  # one for every coefficient of three components, and some to refine them
+
 
 def decode_jpeg(frame: EncodedFrame) -> DecodedFrame:
     """Decode with libjpeg-turbo (imagecodecs); YCbCr becomes RGB inside the decoder.
@@ -27,13 +30,11 @@ def decode_jpeg(frame: EncodedFrame) -> DecodedFrame:
     codestream, header = _checked(frame)
     out = memory_for(frame, header.size.precision)
     if header.size.samples == 1:
-        return _decoded(frame, jpeg8_decode(bytes(codestream), out=out), header)
+        return _decoded(frame, jpeg8_decode(codestream, out=out), header)
     if header.lossless:  # no colour transform in the codec: the tag says what the samples are
-        return _decoded(frame, jpeg8_decode(bytes(codestream), colorspace="RGB", outcolorspace="RGB", out=out), header)
+        return _decoded(frame, jpeg8_decode(codestream, colorspace="RGB", outcolorspace="RGB", out=out), header)
     colorspace = "YCBCR" if is_ycbcr(header, frame.metadata.photometric_interpretation) else "RGB"
-    return _decoded(
-        frame, jpeg8_decode(bytes(codestream), colorspace=colorspace, outcolorspace="RGB", out=out), header, "RGB"
-    )
+    return _decoded(frame, jpeg8_decode(codestream, colorspace=colorspace, outcolorspace="RGB", out=out), header, "RGB")
 
 
 def is_ycbcr(header: JpegHeader, photometric_interpretation: str) -> bool:
@@ -43,14 +44,19 @@ def is_ycbcr(header: JpegHeader, photometric_interpretation: str) -> bool:
     return header.jfif or photometric_interpretation.startswith("YBR")
 
 
-def _checked(frame: EncodedFrame) -> tuple[bytes | memoryview, JpegHeader]:
+def _checked(frame: EncodedFrame) -> tuple[bytes, JpegHeader]:
     codestream = without_padding(frame.data, "JPEG")
     header = read_jpeg_header(codestream)
     if header.process == SOF_JPEG_LS:
         raise DecodeError("the codestream is JPEG-LS, the transfer syntax says JPEG")
     check_header(header.size, frame.metadata)
     _check_size(header, len(codestream) - header.scan_offset)
-    return codestream, header
+    whole = bytes(codestream)
+    # Twelve bytes of a scan make libjpeg visit every block of the frame once more.
+    scans = whole.count(_START_OF_SCAN, header.scan_offset)
+    if scans > _MOST_SCANS:
+        raise DecodeError(f"the JPEG codestream has {scans} scans; {_MOST_SCANS} are more than any encoder writes")
+    return whole, header
 
 
 def _check_size(header: JpegHeader, scan_bytes: int) -> None:
