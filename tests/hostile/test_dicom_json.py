@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cornerstream.images.errors import ImageLoadError, LimitError, SplitError
+from cornerstream.images.errors import DecodeError, FetchError, ImageLoadError, LimitError, SplitError
 from cornerstream.images.limits import Limits
 from cornerstream.operators.dicom_json import parse_instances
 from cornerstream.operators.keywords import ATTRIBUTES
@@ -20,7 +20,7 @@ from cornerstream.operators.read_metadata import instances_of
 from cornerstream.session import Session
 from tests.support.hostile import DATA_SET, PIXELS, Instance, serving, without_retries
 from tests.support.leaks import nothing_left
-from tests.support.raw_server import Step, chunked, head, ok
+from tests.support.raw_server import Step, chunked, head, ok, raw_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -151,6 +151,17 @@ async def test_a_palette_at_the_same_origin(instance: Instance, uri: str) -> Non
     assert not any(b"uthorization" in top for top in instance.server.heads)  # the server's own user information
 
 
+async def test_another_origin_is_not_asked(instance: Instance) -> None:
+    async with raw_server((ok(bytes(4), "Content-Type: application/octet-stream"),)) as other:
+        table = f', "00281201": {{"vr": "OW", "BulkDataURI": "{other.url("/table")}"}}}}]'
+        instance.metadata = (ok((COLOR + table).encode()),)
+        async with Session() as session:
+            with pytest.raises(FetchError, match="another origin") as caught:
+                await session.load(instance.wadors)
+        assert str(caught.value).startswith(instance.wadors)
+        assert other.heads == []
+
+
 async def test_tables_without_end(instance: Instance) -> None:
     """Each would be a request, and a table may be as long as metadata may be, not as a frame."""
     item = '{"00283006": {"vr": "OW", "BulkDataURI": "/table"}}'
@@ -240,7 +251,7 @@ TAGS = [f"{tag:08X}" for tag, _ in ATTRIBUTES.values() if tag < 0x60020000 or ta
 COLORED = json.loads(COLOR + "}]")[0] | {"00281201": {"vr": "OW", "InlineBinary": "AAAAAA=="}}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.dictionaries(st.sampled_from(TAGS), members, min_size=1, max_size=3), st.sampled_from([DATA_SET, COLORED]))
 def test_any_value_of_any_attribute(changes: dict[str, Any], base: dict[str, Any]) -> None:
     data_set = base | changes
@@ -251,6 +262,13 @@ def test_any_value_of_any_attribute(changes: dict[str, Any], base: dict[str, Any
     except ImageLoadError:
         pass
     assert len(instances_of(json.dumps([data_set]).encode())) <= 1
+
+
+@pytest.mark.parametrize("first", [-1e300, float("nan"), 10**400, 65537, "x"])
+def test_a_table_begins_at_a_stored_value(first: object) -> None:
+    item = {"00283002": {"vr": "US", "Value": [2, first, 16]}, "00283006": {"vr": "OW", "InlineBinary": "AAAAAA=="}}
+    with pytest.raises(DecodeError):
+        read_json(DATA_SET | {"00283000": {"vr": "SQ", "Value": [item]}})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300, 10**400, None, "2", [], {}, True, -1, 1.5])

@@ -61,7 +61,8 @@ async def ends(scripts: Mapping[str, Script], mark: Callable[[], None]) -> list[
     async with serving(Instance()) as instance, Session(limits=limits) as session:
         await session.load(instance.wadors, keep=False)
         mark()
-        return [await end(name, script, instance, limits) for name, script in scripts.items()]
+        # Twice: what failed must not be held by the error that somebody keeps, or by its traceback.
+        return [await end(name, script, instance, limits) for name, script in [*scripts.items()] * 2]
 
 
 async def end(name: str, script: Script, instance: Instance, limits: Limits) -> str:
@@ -87,7 +88,7 @@ async def end(name: str, script: Script, instance: Instance, limits: Limits) -> 
 @pytest.mark.parametrize("coding", ["gzip", pytest.param("deflate", marks=pytest.mark.long)])
 def test_256_mib_in_256_kib(coding: str) -> None:
     growth = growth_of(bombs, coding)
-    assert growth.result == [LimitError.__name__] * len(RESOURCES)
+    assert growth.result == [LimitError.__name__] * 2 * len(RESOURCES)
     assert growth.nbytes <= LIMIT + 64 * MIB
 
 
@@ -190,7 +191,7 @@ async def test_coded_bodies_cut_at_every_byte(coding: str, monkeypatch: pytest.M
 
 
 def test_the_smallest_parts_of_gzip_in_bounded_time() -> None:
-    """50,000 empty members: each is looked at, none is copied more than a few kilobytes."""
+    """100,000 empty members: each is looked at, none is copied more than a few kilobytes."""
     inflater, begin = Inflater("gzip"), process_time()
-    assert list(inflater.inflate(gzipped(b"") * 50_000)) == []
+    assert list(inflater.inflate(gzipped(b"") * 100_000)) == []
     assert process_time() - begin < 2
