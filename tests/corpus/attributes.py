@@ -82,6 +82,7 @@ def _expected_pairs(file: CorpusFile, image: Image) -> Iterator[tuple[str, Any, 
     yield "windows", _windows(image), _expected_windows(file, image)
     yield "pixel_padding_value", image.pixel_padding_value, _padding(facts)
     yield "pixel_spacing", _rounded(image.pixel_spacing), _rounded(metadata.get("pixel_spacing"))
+    yield "presentation_lut_shape", image.presentation_lut_shape, metadata.get("presentation_lut_shape") or ""
     yield "icc_profile", *_profile(metadata.get("icc_profile"), image.icc_profile)
     yield "modality_lut", _table(image.modality_lut), _expected_table(metadata.get("modality_lut"))
     yield "voi_luts", _table(next(iter(image.voi_luts), None)), _expected_table(metadata.get("voi_lut"))

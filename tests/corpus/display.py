@@ -5,8 +5,8 @@ Where pydicom differs from the library, and what is done about it:
 - It prefers the VOI LUT where a file has both; the library prefers the window (decision 16). Both are asked for by name.
 - It looks at the top level of the data set only: the functional groups of a frame are written over it first.
 - It scales a window to the range of the stored values, through the rescale: the result is brought back to 0..1.
-- It has neither the inversion of MONOCHROME1 nor Presentation LUT Shape; INVERSE comes with MONOCHROME1 only and says the
-  same once more (PS3.3 C.8.11.3.1.2), so that one inversion is right.
+- It has neither the inversion of MONOCHROME1 nor Presentation LUT Shape; in these files INVERSE comes with MONOCHROME1 only
+  and says the same once more (PS3.3 C.8.11.3.1.2), so that one inversion is right.
 - It cannot window floating point pixels, which have no Bits Stored: for those the formula of C.11.2.1.2.1 stands here.
 - It calls the full range nothing: a file without window and LUT is shown from its least to its greatest value by us.
 """
