@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import struct
+import tracemalloc
 import zlib
 from time import process_time
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from cornerstream.images.errors import ImageLoadError, LimitError, SplitError, T
 from cornerstream.images.limits import Limits
 from cornerstream.operators.content_encoding import Inflater
 from cornerstream.operators.dicom_json import parse_instances
+from cornerstream.operators.fetch import read_whole
 from cornerstream.session import Session
 from tests.support.hostile import MULTIPART, PIXELS, Instance, multipart, serving, without_retries
 from tests.support.leaks import nothing_left
@@ -23,7 +25,7 @@ from tests.support.part10 import native
 from tests.support.raw_server import Script, Step, chunked, head, ok
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
 LIMIT = 32 * MIB
 PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 15, "Deflate": -15}
@@ -195,3 +197,23 @@ def test_the_smallest_parts_of_gzip_in_bounded_time() -> None:
     inflater, begin = Inflater("gzip"), process_time()
     assert list(inflater.inflate(gzipped(b"") * 100_000)) == []
     assert process_time() - begin < 2
+
+
+async def test_an_error_that_somebody_keeps_holds_no_bytes() -> None:
+    class Endless:
+        image_id = None
+
+        async def chunks(self) -> AsyncGenerator[bytes, None]:
+            while True:
+                yield bytes(MIB)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(LimitError) as caught:
+            await read_whole(Endless(), 16 * MIB)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.__traceback__ is not None
+    assert peak > 16 * MIB
+    assert held < 4 * MIB
