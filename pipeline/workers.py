@@ -82,7 +82,15 @@ class WorkerScheduler(Scheduler):
         return RankedWorkers(self, rank)
 
     async def run(self, function: Callable[..., T], /, *args: object, rank: RankCell, holds_lock: bool = False) -> T:
-        """Run `function(*args)` when its rank's turn comes; see `Workers.run`.
+        """Run `function(*args)` when its rank's turn comes, however long it takes; see `Workers.run`.
+
+        Raises:
+            DecodeError: The executor broke, or a worker process died; the next call gets a fresh one.
+        """
+        return await self._run(function, args, rank, in_process=holds_lock, seconds=None)
+
+    async def decode(self, function: Callable[..., T], /, *args: object, rank: RankCell, holds_lock: bool = False) -> T:
+        """As `run`, for what works on a stranger's frame: within limits, and in a process where that is asked for.
 
         Raises:
             LimitError: It takes longer than `limits.decode_seconds`, or a process needs more than `limits.decode_bytes`.
@@ -219,7 +227,7 @@ class RankedWorkers:
 
     async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:
         """See `Workers.run`."""
-        return await self._scheduler.run(function, *args, rank=self._rank, holds_lock=holds_lock)
+        return await self._scheduler.decode(function, *args, rank=self._rank, holds_lock=holds_lock)
 
 
 async def _result(future: Future[T], seconds: float | None) -> T:

@@ -189,7 +189,7 @@ def test_a_script_needs_no_guard_and_its_processes_end_with_it(tmp_path: Path) -
 async def test_a_session_ends_its_processes(fifo: Path) -> None:
     async with nothing_left():
         async with Session(isolated=True, max_workers=2) as session:
-            waiting = asyncio.ensure_future(session.workers.run(calls.tell_and_wait, str(fifo), rank=RankCell()))
+            waiting = asyncio.ensure_future(session.workers.decode(calls.tell_and_wait, str(fifo), rank=RankCell()))
             await asyncio.to_thread(fifo.read_bytes)
             processes = session.workers._processes
             assert processes is not None
@@ -202,7 +202,7 @@ async def test_a_session_ends_its_processes(fifo: Path) -> None:
 async def test_a_thread_that_takes_too_long_is_given_up(fifo: Path) -> None:
     async with Session(limits=SHORT, max_workers=1) as session:
         with pytest.raises(LimitError, match=r"limits\.decode_seconds"):
-            await session.workers.run(fifo.read_bytes, rank=RankCell())
+            await session.workers.decode(fifo.read_bytes, rank=RankCell())
         assert session.stats().busy_workers == 1  # it keeps its slot
         await asyncio.to_thread(fifo.write_bytes, b"x")  # and ends
 
@@ -210,7 +210,7 @@ async def test_a_thread_that_takes_too_long_is_given_up(fifo: Path) -> None:
 async def test_a_thread_that_never_ends_does_not_keep_a_session_from_closing(fifo: Path) -> None:
     async with Session(limits=SHORT, max_workers=1) as session:
         with pytest.raises(LimitError):
-            await session.workers.run(fifo.read_bytes, rank=RankCell())
+            await session.workers.decode(fifo.read_bytes, rank=RankCell())
     await asyncio.to_thread(fifo.write_bytes, b"x")  # so that the thread ends after all
 
 
