@@ -34,6 +34,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.write_line(line)
 
 
+@pytest.fixture(autouse=True)
+def _corpus_is_here(request: pytest.FixtureRequest) -> None:
+    """What is marked `corpus` skips without one, and fails in CI."""
+    if request.node.get_closest_marker("corpus"):
+        corpus_root()
+
+
 @pytest.fixture(scope="session")
 def report(request: pytest.FixtureRequest) -> Report:
     """Where the rows are collected."""
