@@ -107,7 +107,7 @@ def test_ybr_full_422_is_expanded() -> None:
     assert decoded.pixels.tolist() == [[[1, 100, 200], [2, 100, 200], [3, 110, 210], [4, 110, 210]]]
 
 
-PAIRS = {"samples_per_pixel": 3, "photometric_interpretation": "YBR_FULL_422"}
+PAIRS: dict[str, Any] = {"samples_per_pixel": 3, "photometric_interpretation": "YBR_FULL_422"}
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 1), (1, 5), (3, 5), (4, 5), (2, 7)])
