@@ -14,7 +14,7 @@ DEV := $(VENV)/.stamp-dev
 FLOORS := images operators loaders pipeline
 SOURCES := $(FLOORS) tests benchmarks tools
 
-.PHONY: help demo test test-long check bench bench-smoke format clean
+.PHONY: help demo test test-long test-corpus check bench bench-smoke format clean
 .PHONY: check-format check-lint check-docstrings check-docs unpacked-wheel check-wheel check-floors check-types
 
 help:  ## show this list
@@ -31,6 +31,10 @@ test-long: $(DEV)  ## run the tests that take minutes: the whole corpus by every
 	@echo "test-long: pytest"
 	$(BIN)/python -m pytest -q -m long $(ARGS)
 
+test-corpus: $(DEV)  ## run the tests of real files in ../shared/data, and print a line for each
+	@echo "test-corpus: pytest"
+	$(BIN)/python -m pytest -q tests/corpus --corpus-report $(ARGS)
+
 check: check-format check-lint check-docstrings check-docs check-wheel check-floors check-types  ## run every check
 	@echo "check: ok"
 
@@ -46,6 +50,7 @@ format: $(DEV)  ## format the code, sort its imports, and write the README's tab
 	@$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --select I --fix $(SOURCES)
 	$(BIN)/python tools/tables.py --write
+	$(BIN)/python tools/evidence.py --write
 	echo "format: ok"
 
 clean:  ## remove what was made, the virtual environment included

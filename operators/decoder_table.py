@@ -123,6 +123,7 @@ _DEFLATED = Decoder(
 _ROWS = (
     TransferSyntax("1.2.840.10008.1.2", "Implicit VR Little Endian", (_NATIVE,)),
     TransferSyntax("1.2.840.10008.1.2.1", "Explicit VR Little Endian", (_NATIVE,)),
+    TransferSyntax("1.2.840.10008.1.2.1.98", "Encapsulated Uncompressed Explicit VR Little Endian", (_NATIVE,)),
     TransferSyntax("1.2.840.10008.1.2.1.99", "Deflated Explicit VR Little Endian", (_NATIVE,)),
     TransferSyntax("1.2.840.10008.1.2.2", "Explicit VR Big Endian", (_NATIVE,)),
     TransferSyntax("1.2.840.10008.1.2.5", "RLE Lossless", (_RLE, _RLE_2)),

@@ -135,7 +135,8 @@ def _summary(facts: Mapping[str, Facts]) -> str:
 
 
 def _section(syntax: TransferSyntax, by_kind: dict[tuple[str, str], Cell]) -> Iterator[str]:
-    yield from ("", f"### {syntax.name}", "", f"`{syntax.uid}` – {_second(syntax)}", "")
+    second = _second(syntax, has_files=any(cell.files for cell in by_kind.values()))
+    yield from ("", f"### {syntax.name}", "", f"`{syntax.uid}` – {second}", "")
     rows = [(key, cell) for key, cell in sorted(by_kind.items(), key=_order) if cell.files or cell.in_pydicom]
     if rows:
         yield "| photometric interpretation | bits | corpus files | frames | decoders that agree | in pydicom | in code |"
@@ -178,7 +179,7 @@ def _agreeing(facts: Facts) -> int:
     return max(int(facts["independent_agreement"]), 1 + by_rgb.count(True))
 
 
-def _second(syntax: TransferSyntax) -> str:
+def _second(syntax: TransferSyntax, *, has_files: bool) -> str:
     """The decoders that every run of the tests compares with the library's choice."""
     names = [decoder.name for decoder in syntax.decoders[1:]]
     if syntax.uid in second_opinions.PYDICOM_READS:
@@ -189,7 +190,8 @@ def _second(syntax: TransferSyntax) -> str:
         names.append("DCMTK")
     if names:
         return f"decoded by {syntax.decoders[0].name}; every run of the tests compares it with {', '.join(names)}."
-    return f"decoded by {syntax.decoders[0].name}; no second decoder runs with the tests, the corpus stands for it."
+    evidence = "the corpus stands for it" if has_files else "and there is no file of it"
+    return f"decoded by {syntax.decoders[0].name}; no second decoder runs with the tests, {evidence}."
 
 
 def _order(item: tuple[tuple[str, str], Cell]) -> tuple[int, list[int | str]]:

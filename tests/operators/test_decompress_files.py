@@ -12,9 +12,12 @@ import pytest
 from pydicom import dcmread
 from pydicom.pixels.utils import pixel_array
 
+from cornerstream.images.errors import ImageLoadError
 from cornerstream.operators.decompress import decode_frame
+from cornerstream.operators.split_frames import split_part10
 from cornerstream.operators.to_rgb import convert_to_rgb
 from tests.support.frames import bundled, read_frames
+from tests.support.part10 import encapsulated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,3 +145,18 @@ def test_12_bit_jpeg_and_near_lossless_jpeg_ls_are_as_dcmtk_decodes_them(name: s
     subprocess.run([tool, bundled(name), tmp_path / "native.dcm"], check=True, timeout=30)
     native = dcmread(tmp_path / "native.dcm").pixel_array
     assert np.abs(decode_frame(frame).pixels.astype(int) - native).max() <= 1
+
+
+def test_native_frames_in_fragments() -> None:
+    """Encapsulated Uncompressed Explicit VR Little Endian (PS3.5 A.4.11): one fragment a frame, padded to even length."""
+    pixels = np.arange(3 * 3 * 5, dtype=np.uint8).reshape(3, 3, 5)
+    body = encapsulated(
+        [frame.tobytes() for frame in pixels], "1.2.840.10008.1.2.1.98", has_bot=False, Rows=3, Columns=5
+    )
+    decoded = [decode_frame(frame).pixels for frame in split_part10(body)]
+    assert np.array_equal(decoded, pixels)
+    for wrong in (pixels[:2], pixels[:, :, :4]):
+        body = encapsulated([frame.tobytes() for frame in wrong], "1.2.840.10008.1.2.1.98", Rows=3, Columns=5)
+        body = body.replace(b"IS\x02\x002 ", b"IS\x02\x003 ")  # Number of Frames
+        with pytest.raises(ImageLoadError):
+            [decode_frame(frame) for frame in split_part10(body)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UID = "1.2.840.10008.1.2"
-NATIVE = (UID, f"{UID}.1", f"{UID}.1.99", f"{UID}.2")
+NATIVE = (UID, f"{UID}.1", f"{UID}.1.98", f"{UID}.1.99", f"{UID}.2")
 RLE, DEFLATED_FRAME = f"{UID}.5", f"{UID}.8.1"
 JPEG_BASELINE, JPEG_EXTENDED = f"{UID}.4.50", f"{UID}.4.51"
 JPEG_LOSSLESS = (f"{UID}.4.57", f"{UID}.4.70")
