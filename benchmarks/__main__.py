@@ -13,7 +13,20 @@ from rich.console import Console
 from benchmarks.common import Bench
 from benchmarks.machine import describe_machine
 
-NAMES = ("folder", "dicomweb", "cancel", "heartbeat", "overhead", "priority")
+NAMES = (
+    "folder",
+    "dicomweb",
+    "cancel",
+    "heartbeat",
+    "overhead",
+    "priority",
+    "jump",
+    "storm",
+    "drop",
+    "slow",
+    "multiframe",
+    "wheel",
+)
 
 
 def main() -> None:

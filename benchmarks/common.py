@@ -81,6 +81,47 @@ class Bench:
             table.add_row(name, f"{median(figures):.{digits}f}", spread, ratio)
         self.console.print(table)
 
+    def verdicts(self, title: str, verdicts: Sequence[Verdict], note: str = "") -> None:
+        """Print figures beside their bars; no run fails for missing one."""
+        table = Table("", "measured", "bar", "", title=title, caption=note or None)
+        for column in table.columns[1:3]:
+            column.justify = "right"
+        for verdict in verdicts:
+            table.add_row(*verdict.row(judged=not self.quick))
+        self.console.print(table)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One figure beside the bar it has to reach.
+
+    Attributes:
+        what: What was measured.
+        measured: The figure.
+        bar: What it has to be at most, or at least.
+        unit: Of both.
+        at_least: The bar is a lower one.
+        digits: Behind the point.
+    """
+
+    what: str
+    measured: float
+    bar: float
+    unit: str = ""
+    at_least: bool = False
+    digits: int = 2
+
+    @property
+    def reached(self) -> bool:
+        """The figure is on the right side of its bar."""
+        return self.measured >= self.bar if self.at_least else self.measured <= self.bar
+
+    def row(self, *, judged: bool = True) -> tuple[str, str, str, str]:
+        """The figure as a table has it; tiny data reaches and misses nothing."""
+        measured = f"{self.measured:.{self.digits}f} {self.unit}".rstrip()
+        bar = f"{'≥' if self.at_least else '≤'} {self.bar:g} {self.unit}".rstrip()
+        return self.what, measured, bar, ("reached" if self.reached else "missed") if judged else "not judged"
+
 
 @dataclass(frozen=True, slots=True)
 class Contestant:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ import pytest
 from rich.console import Console
 
 from benchmarks.__main__ import NAMES, run
-from benchmarks.common import Bench, Contestant, check_pixels, interleave, ratio_of
+from benchmarks.bench_storm import storm_path
+from benchmarks.common import Bench, Contestant, Verdict, check_pixels, interleave, ratio_of
+from benchmarks.observed import is_pixels
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +59,38 @@ def test_the_command_names_the_machine_and_itself() -> None:
     assert "python -m benchmarks --quick --only overhead" in done.stdout
     assert "cores" in done.stdout
     assert "pydicom 3" in done.stdout
+
+
+def test_a_figure_is_held_against_its_bar() -> None:
+    assert Verdict("time", 1.5, 1.5, "×").row() == ("time", "1.50 ×", "≤ 1.5 ×", "reached")
+    assert Verdict("time", 1.51, 1.5, "×").row()[-1] == "missed"
+    assert Verdict("hits", 94.9, 95, "%", at_least=True, digits=1).row() == ("hits", "94.9 %", "≥ 95 %", "missed")
+    assert Verdict("hits", 95, 95, at_least=True).row()[-1] == "reached"
+    assert Verdict("hits", 95, 95, at_least=True).row(judged=False)[-1] == "not judged"
+
+
+def test_a_storm_has_jumps_and_is_the_same_for_everybody() -> None:
+    path = storm_path(300, 300)
+    assert path == storm_path(300, 300)
+    assert len(path) == 300
+    assert path[-1] == 250
+    assert all(0 <= index < 300 for index in path)
+    assert sum(abs(b - a) > 1 for a, b in pairwise(path)) >= 5
+
+
+@pytest.mark.parametrize(
+    ("url", "pixels"),
+    [
+        ("/dicom-web/studies/1/series/2/instances/3/frames/1,2", True),
+        ("/dicom-web/studies/1/series/2/instances/3", True),
+        ("/dicom-web/studies/1/series/2?accept=x", True),
+        ("/dicom-web/studies/1/series/2/instances/3/metadata", False),
+        ("/dicom-web/studies/1/series/2/metadata", False),
+        ("/dicom-web/studies/1/series", False),
+    ],
+)
+def test_requests_for_pixels_are_told_from_others(url: str, pixels: bool) -> None:
+    assert is_pixels(url) is pixels
 
 
 def test_other_pixels_than_the_first_are_noticed() -> None:
