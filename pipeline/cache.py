@@ -40,6 +40,7 @@ class ByteCache(Generic[V]):
         hits: Values found.
         misses: Values asked for in vain.
         evictions: Values that left for others.
+        on_evict: Hears of each of them by its key.
         refused: Values that came ahead of their use, and for which something nearer would have had to go.
     """
 
@@ -59,6 +60,7 @@ class ByteCache(Generic[V]):
         self.hits = 0
         self.misses = 0
         self.evictions = 0
+        self.on_evict: Callable[[Hashable], None] | None = None
         self.refused = 0
 
     def __len__(self) -> int:
@@ -163,6 +165,8 @@ class ByteCache(Generic[V]):
         """Let a value go for others."""
         self.discard(key)
         self.evictions += 1
+        if self.on_evict is not None:
+            self.on_evict(key)
 
     def _victim(self, key: Hashable) -> Victim:
         entry = self._free[key]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cornerstream.cache import ByteCache
-from cornerstream.gate import PriorityGate
+from cornerstream.events import Events
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.loaders.context import LoadContext
 from cornerstream.network import RankedTransport
+from cornerstream.network_gate import NetworkGate
 from cornerstream.operators.transport import AiohttpTransport
 from cornerstream.resources import RankedResources, SharedResources
 from cornerstream.sharing import SharedLoads
@@ -45,6 +46,8 @@ class Options:
     registry: LoaderRegistry
     cache_bytes: int = 1 << 30
     max_requests: int = 8
+    max_requests_per_host: int | None = None
+    max_bytes_in_flight: int = 64 << 20
     max_workers: int | None = None
     executor: Executor | None = None
     isolated: bool = False
@@ -67,10 +70,21 @@ class Engine:
         self.host = host
         self.options = options
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.counters = Counters()
-        self.network = PriorityGate(options.max_requests, reserved=RESERVED_REQUESTS)
+        self.events = Events(host, self._report)
+        self.counters = Counters(self.events)
+        self.network = NetworkGate(
+            options.max_requests,
+            reserved=RESERVED_REQUESTS,
+            per_host=options.max_requests_per_host,
+            max_bytes=options.max_bytes_in_flight,
+        )
         self.workers = WorkerScheduler(
-            host, options.executor, options.max_workers, limits=options.limits, isolated=options.isolated
+            host,
+            options.executor,
+            options.max_workers,
+            limits=options.limits,
+            isolated=options.isolated,
+            recorder=self.counters,
         )
         own = AiohttpTransport(options.limits, headers=options.headers, ssl=options.ssl)
         self._own_transport = own  # opens nothing before its first request
@@ -78,6 +92,7 @@ class Engine:
         files = options.cache_bytes // FILES_SHARE
         self.cache: ByteCache[Image] = ByteCache(options.cache_bytes - files, lambda image: image.nbytes)
         self.resources = SharedResources(files, self.context)
+        self.cache.on_evict = self.counters.evicted
         self.loads = SharedLoads(self._start, self.cache, self.counters, self.tasks, self._report)
 
     def context(
@@ -108,21 +123,18 @@ class Engine:
 
     def stats(self) -> SessionStats:
         """The figures now."""
-        return SessionStats(
-            images=self.counters.images,
-            errors=self.counters.errors,
-            cancelled=self.counters.cancelled,
-            running=len(self.loads),
-            requests=self.counters.requests,
-            open_requests=self.network.held,
-            queued_requests=self.network.waiting,
-            busy_workers=self.workers.busy,
-            queued_work=self.workers.waiting,
-            bytes_received=self.counters.bytes_received,
-            bytes_spared=self.counters.bytes_spared,
-            cache_hits=self.cache.hits,
-            cached_bytes=self.cache.nbytes,
-            tasks=len(self.tasks),
+        return self.counters.added_to(
+            SessionStats(
+                running=len(self.loads),
+                open_requests=self.network.held,
+                queued_requests=self.network.waiting,
+                busy_workers=self.workers.busy,
+                queued_work=self.workers.waiting,
+                cache_hits=self.cache.hits,
+                cached_bytes=self.cache.nbytes,
+                tasks=len(self.tasks),
+                evictions=self.cache.evictions,
+            )
         )
 
     async def aclose(self) -> None:
@@ -134,9 +146,11 @@ class Engine:
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
+        self.network.close()
         await self._own_transport.aclose()
         await self.workers.aclose()
         self.cache.clear()
+        self.events.close()
 
     def _start(
         self,

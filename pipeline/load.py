@@ -37,6 +37,7 @@ class Load(ImageLoadObject):
         rank: How soon it is wanted.
         keep: The complete image goes into the session's cache.
         target: Where the pixels are wanted; such an image is not kept.
+        reads: Somebody looks at the image, whatever the lane.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Load(ImageLoadObject):
         *,
         keep: bool,
         target: PixelTarget | None = None,
+        reads: bool = False,
     ) -> None:
         self._host = host
         self._loads = loads
         self._rank = RankCell(rank)
         self._keep = keep
         self._target = target
+        self._reads = reads
         self._bytes: ReplaySubject[Progress] = ReplaySubject(1)
         super().__init__(image_id, Observable(self._join), self._bytes)
 
@@ -66,11 +69,24 @@ class Load(ImageLoadObject):
     def rank(self, rank: Rank) -> None:
         self._host.call(self._rank.change, rank)
 
+    @property
+    def bytes_received(self) -> int:
+        """Bytes of bodies that came for it so far, those included that its other subscribers share."""
+        return self._rank.received
+
     def _would_wait_for_itself(self) -> bool:
         return self._host.is_current()
 
     def _join(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
-        member = Member(self.image_id, observer, self._rank, keep=self._keep, progress=self._bytes, target=self._target)
+        member = Member(
+            self.image_id,
+            observer,
+            self._rank,
+            keep=self._keep,
+            progress=self._bytes,
+            target=self._target,
+            reads=self._reads,
+        )
         self._host.call(self._loads.join, member)
         return Disposable(self._leaver(member))
 

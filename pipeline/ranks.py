@@ -10,8 +10,12 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
+from cornerstream.traces import Trace
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cornerstream.images.image_id import ImageId
 
 
 class Lane(IntEnum):
@@ -35,12 +39,19 @@ LAST = Rank(Lane.BACKGROUND, float("inf"))
 
 
 class RankCell:
-    """A rank that can change, and those who want to hear of it. Touched on the loop only."""
+    """A rank that can change, and those who want to hear of it. Touched on the loop only.
 
-    __slots__ = ("_listeners", "_value")
+    Attributes:
+        received: Bytes of bodies that came for whoever has this rank.
+    """
+
+    __slots__ = ("_listeners", "_value", "received")
+
+    trace: Trace | None = None
 
     def __init__(self, value: Rank = LAST) -> None:
         self._value = value
+        self.received = 0
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -69,12 +80,18 @@ class BestRank(RankCell):
 
     A cell may be counted in more than once. Joining, leaving and changing cost a push on a heap; outdated entries are
     skipped when they come up.
+
+    Attributes:
+        trace: What is done for those who joined; theirs, where they have one, wait for it.
     """
 
-    __slots__ = ("_cells", "_heap", "_pushes", "_sequence")
+    __slots__ = ("_cells", "_heap", "_pushes", "_sequence", "trace")
 
-    def __init__(self) -> None:
+    trace: Trace
+
+    def __init__(self, image_id: ImageId | None = None) -> None:
         super().__init__()
+        self.trace = Trace(image_id)
         self._cells: Counter[RankCell] = Counter()
         self._pushes: dict[RankCell, Callable[[], None]] = {}
         self._heap: list[tuple[Rank, int, RankCell]] = []
@@ -85,6 +102,8 @@ class BestRank(RankCell):
         self._cells[cell] += 1
         if cell not in self._pushes:
             push = self._pushes[cell] = partial(self._push, cell)
+            if cell.trace is not None:
+                cell.trace.follow(self.trace)
             cell.watch(push)
             push()
 
@@ -94,6 +113,8 @@ class BestRank(RankCell):
         if not self._cells[cell]:
             del self._cells[cell]
             cell.unwatch(self._pushes.pop(cell))
+            if cell.trace is not None:
+                cell.trace.unfollow(self.trace)
             self._settle()
 
     def _push(self, cell: RankCell) -> None:

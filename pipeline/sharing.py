@@ -12,7 +12,7 @@ from reactivex.scheduler import CurrentThreadScheduler
 from cornerstream.images.errors import ImageLoadError, ObserverError
 from cornerstream.images.metadata import ImageQuality
 from cornerstream.operators.bridge import running_tasks
-from cornerstream.ranks import BestRank
+from cornerstream.ranks import BestRank, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from reactivex.abc import ObserverBase
 
     from cornerstream.cache import ByteCache
+    from cornerstream.events import Recorder
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.ranks import RankCell
-    from cornerstream.stats import Counters
 
 
 class Member:
@@ -39,9 +39,10 @@ class Member:
         keep: The complete image goes into the cache.
         progress: Hears of bytes as they come, and of the end.
         target: Where it wants the pixels.
+        reads: It looks at the image whatever its lane, as a stream does that runs in the lane of prefetch.
     """
 
-    __slots__ = ("image_id", "keep", "key", "observer", "progress", "rank", "target")
+    __slots__ = ("_reads", "image_id", "keep", "key", "observer", "progress", "rank", "target")
 
     def __init__(
         self,
@@ -52,14 +53,21 @@ class Member:
         keep: bool,
         progress: ObserverBase[Progress],
         target: PixelTarget | None = None,
+        reads: bool = False,
     ) -> None:
         self.image_id = image_id
         self.key: Hashable = image_id
+        self._reads = reads
         self.target = target
         self.observer: ObserverBase[Image] | None = observer
         self.rank = rank
         self.keep = keep and target is None  # memory of the caller's is no place for the cache's images
         self.progress = progress
+
+    @property
+    def reads(self) -> bool:
+        """Somebody looks at the image; prefetch does not."""
+        return self._reads or self.rank.value.lane < Lane.PREFETCH
 
 
 class SharedLoads:
@@ -68,7 +76,7 @@ class SharedLoads:
     Args:
         start: Makes the observable of one load; gets its rank, where to report bytes, and where the pixels are wanted.
         cache: Keeps complete images.
-        counters: The session's figures.
+        counters: Hears what the loads do.
         tasks: Where the tasks of loads are held.
         report: Hears of errors that a subscriber's own handlers raise.
     """
@@ -77,7 +85,7 @@ class SharedLoads:
         self,
         start: Callable[[ImageId, RankCell, Callable[[Progress], None], PixelTarget | None], Observable[Image]],
         cache: ByteCache[Image],
-        counters: Counters,
+        counters: Recorder,
         tasks: set[asyncio.Task[Any]],
         report: Callable[[str, BaseException], None],
     ) -> None:
@@ -104,6 +112,7 @@ class SharedLoads:
             return
         image = self._cache.get(member.image_id)
         if image is not None:
+            self._counters.hit(member.image_id, read=member.reads)
             if self._deliver(member, image):
                 self._end(member, None)
             return
@@ -124,7 +133,7 @@ class SharedLoads:
         load.leave(member)
         if not load.members:
             del self._loads[member.key]
-            self._counters.cancelled += 1
+            self._counters.cancelled(load.rank.trace)
             load.upstream.dispose()
 
     def close(self) -> None:
@@ -140,6 +149,7 @@ class SharedLoads:
             member.key = member  # nobody else can have what is written into its memory
         load = self._loads[member.key] = _Load(member.image_id, member.key, member.target)
         load.join(member)
+        self._counters.queued(load.rank.trace, member.rank.value.lane)
         if CurrentThreadScheduler.singleton().schedule_required():
             self._begin(load)
         else:
@@ -165,6 +175,7 @@ class SharedLoads:
 
     def _on_progress(self, load: _Load, progress: Progress) -> None:
         for member in tuple(load.members):
+            member.rank.received = load.rank.trace.received
             self._guarded(member, partial(member.progress.on_next, progress))
 
     def _on_next(self, load: _Load, image: Image) -> None:
@@ -182,12 +193,13 @@ class SharedLoads:
         if error is None and latest is None:
             error = ImageLoadError("the loader completed without an image")
         if error is None and latest is not None:
-            self._counters.images += 1
             if keep and latest.quality >= ImageQuality.COMPLETE:
                 self._cache.put(load.image_id, latest)
-        elif members:
-            self._counters.errors += 1
+            read, kept = any(member.reads for member in members), load.image_id in self._cache
+            self._counters.completed(load.rank.trace, latest, read=read, kept=kept)
         typed = None if error is None else _typed(error, load.image_id)
+        if typed is not None and members:
+            self._counters.failed(load.rank.trace, typed)
         for member in members:
             self._end(member, typed)
 
@@ -242,7 +254,7 @@ class _Load:
         self.key = key
         self.target = target
         self.members: list[Member] = []
-        self.rank = BestRank()
+        self.rank = BestRank(image_id)
         self.latest: Image | None = None
         self.upstream = SingleAssignmentDisposable()
 
@@ -253,6 +265,7 @@ class _Load:
     def leave(self, member: Member) -> None:
         self.members.remove(member)
         self.rank.leave(member.rank)
+        member.rank.received = self.rank.trace.received
 
 
 def _typed(error: BaseException, image_id: ImageId) -> ImageLoadError:

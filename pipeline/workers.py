@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
@@ -15,6 +16,7 @@ from cornerstream.images.errors import DecodeError, LimitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.process_workers import ProcessWorkers, default_workers
 from cornerstream.ranks import Lane, Rank, RankCell
+from cornerstream.traces import Stage, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from reactivex import typing
     from reactivex.abc import DisposableBase, ScheduledAction
 
+    from cornerstream.events import Recorder
     from cornerstream.loop_host import LoopHost
 
 T = TypeVar("T")
@@ -41,6 +44,7 @@ class WorkerScheduler(Scheduler):
         slots: Functions at once.
         limits: `decode_seconds` is how long a function may take; a thread that takes longer is given up.
         isolated: Decoders run in processes, which limits can end; actions of `schedule` stay on threads.
+        recorder: Hears when functions begin.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class WorkerScheduler(Scheduler):
         *,
         limits: Limits = DEFAULT_LIMITS,
         isolated: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         super().__init__()
         self._host = host
@@ -58,6 +63,7 @@ class WorkerScheduler(Scheduler):
         self._given = executor
         self._limits = limits
         self._isolated = isolated
+        self._recorder = recorder
         self._threads: ThreadPoolExecutor | None = None
         self._processes: ProcessWorkers | None = None
         self._closed = False
@@ -148,8 +154,20 @@ class WorkerScheduler(Scheduler):
         in_process: bool,
         seconds: float | None,
     ) -> T:
+        trace = rank.trace or Trace()
+        with trace.staying(Stage.WORKER_QUEUE):
+            future, executor = await self._submit(function, args, rank, trace, in_process=in_process)
+            return await _result(future, None if isinstance(executor, ProcessWorkers) else seconds)
+
+    async def _submit(
+        self, function: Callable[..., T], args: tuple[object, ...], rank: RankCell, trace: Trace, *, in_process: bool
+    ) -> tuple[Future[T], Executor]:
+        """Wait for a slot and begin."""
+        asked = perf_counter()
         await self._gate.acquire(rank)
         try:
+            if self._recorder is not None:
+                self._recorder.worked_on(trace, perf_counter() - asked)
             executor = self._executor(in_process=in_process)
             future = executor.submit(function, *args)
         except (BrokenExecutor, RuntimeError) as error:
@@ -159,7 +177,7 @@ class WorkerScheduler(Scheduler):
             self._gate.release()
             raise
         self._hold(future)
-        return await _result(future, None if isinstance(executor, ProcessWorkers) else seconds)
+        return future, executor
 
     def _schedule(self, seconds: float, action: ScheduledAction[S], state: S | None) -> DisposableBase:
         inner = SingleAssignmentDisposable()
