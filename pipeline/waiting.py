@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from reactivex.abc import ObserverBase
 
+    from cornerstream.events import Recorder
     from cornerstream.images.load_object import Progress
     from cornerstream.ranks import RankCell
 
@@ -73,6 +74,18 @@ class Run:
         for waiter in waiters:
             self.remove(waiter)
         return waiters
+
+    def hand_over(self, recorder: Recorder | None, waiter: Waiter[Any], nbytes: int) -> None:
+        """Let bytes received here be those of the load that gets what they hold."""
+        if recorder is not None and waiter.rank.trace is not None:
+            self.rank.trace.hand_over(waiter.rank.trace, nbytes)
+            recorder.received(waiter.rank.trace)
+
+    def give_up(self, recorder: Recorder | None) -> None:
+        """Cancel the source: nobody waits for it any more."""
+        if recorder is not None:
+            recorder.given_up(self.rank.trace)
+        self.upstream.dispose()
 
     def progress(self, progress: Progress) -> None:
         """Tell everybody of bytes."""
