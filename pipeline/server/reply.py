@@ -105,9 +105,10 @@ async def send(request: web.Request, reply: Reply) -> web.StreamResponse:
 
 async def _send_body(request: web.Request, response: web.StreamResponse, reply: Reply) -> None:
     link, ledger, entry = request.app[LINK], request.app[LEDGER], current_request()
+    ready = asyncio.get_running_loop().time()
     async for body in reply.chunks:
         for chunk in link.pieces(body):
-            await link.pass_through(len(chunk))
+            ready = await link.pass_through(len(chunk), ready)
             await response.write(chunk)
             ledger.sent(entry, len(chunk))
     await response.write_eof()
@@ -153,14 +154,27 @@ class Link:
             return [body]
         return [body[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES)]
 
-    async def pass_through(self, nbytes: int) -> None:
-        """Wait until so many bytes may go."""
+    async def pass_through(self, nbytes: int, ready: float) -> float:
+        """Wait until so many bytes of one answer have gone.
+
+        Args:
+            nbytes: How many.
+            ready: When they could have gone: at the answer's begin, then when those before them had gone. A timer that
+                rings late does not slow the link.
+
+        Returns:
+            When they have gone.
+        """
         if self._bytes_per_second is None:
-            return
+            return ready
         now = asyncio.get_running_loop().time()
-        self._free_at = max(now, self._free_at) + nbytes / self._bytes_per_second
-        await asyncio.sleep(self._free_at - now)
+        gone = max(ready, now - _LATE_SECONDS, self._free_at) + nbytes / self._bytes_per_second
+        self._free_at = gone
+        if gone > now:
+            await asyncio.sleep(gone - now)
+        return gone
 
 
 _PIECE_BYTES = 1 << 14
+_LATE_SECONDS = 0.02  # of timers; beyond that it was the client who did not read
 LINK: web.AppKey[Link] = web.AppKey("link", Link)

@@ -59,7 +59,7 @@ async def test_a_rank_that_changes_while_waiting_counts() -> None:
     for distance in range(400):
         late.change(Rank(Lane.PREFETCH, 100 + distance))
     late.change(Rank(Lane.INTERACTION))
-    assert len(gate._heap) < 200  # outdated entries do not pile up
+    assert len(gate._waiters._heap) < 200  # outdated entries do not pile up
     gate.release()
     await turn()
     assert waiting.order == ["late"]

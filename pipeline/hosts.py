@@ -1,0 +1,145 @@
+"""What is under way to and from one origin, and whether one request more may start there. No clock, no loop: pure state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cornerstream.link import LinkEstimate
+from cornerstream.ranks import Lane
+
+if TYPE_CHECKING:
+    from cornerstream.ranks import RankCell
+
+_MEMORY = 0.125  # what one answer counts in the average of all
+_STALLED_LATENCIES = 4.0
+_STALLED_SECONDS = 0.25
+_SILENT_SECONDS = 1.0
+
+
+def origin_of_url(url: str) -> str:
+    """Scheme and authority, without user information: what requests are counted by."""
+    scheme, slashes, rest = url.partition("://")
+    authority = rest.partition("/")[0].partition("?")[0]
+    return f"{scheme}{slashes}{authority.rpartition('@')[2]}".lower()
+
+
+class Transfer:
+    """One request under way, from its start until its response is closed.
+
+    Attributes:
+        host: Where it goes.
+        rank: How soon it is wanted, which may change.
+        begun: When it started.
+        alone: Nothing else was under way then.
+        expected: Bytes of its body, promised or guessed.
+        received: Bytes that came.
+        heard: When something came last.
+        answered: The header of its response has come.
+    """
+
+    __slots__ = ("alone", "answered", "begun", "expected", "heard", "host", "rank", "received")
+
+    def __init__(self, host: Host, rank: RankCell, now: float) -> None:
+        self.host = host
+        self.rank = rank
+        self.begun = now
+        self.heard = now
+        self.alone = not host.transfers
+        self.expected = host.average
+        self.received = 0
+        self.answered = False
+
+    @property
+    def remaining(self) -> float:
+        """Bytes asked for that have not come."""
+        return max(0.0, self.expected - self.received)
+
+    @property
+    def lane(self) -> Lane:
+        """Why it is wanted now."""
+        return self.rank.value.lane
+
+    def is_stalled(self, now: float) -> bool:
+        """Nothing came for long: its server, or its reader, is at something else, and the link is free for others."""
+        latency = self.host.link.latency
+        patience = max(_STALLED_SECONDS, _STALLED_LATENCIES * latency)
+        return now - self.heard > patience
+
+    def holds_back(self, now: float) -> bool:
+        """Prefetch waits for it: it is urgent, and its answer is awaited or on its way."""
+        return self.lane == Lane.INTERACTION and not (self.answered and now - self.heard > _SILENT_SECONDS)
+
+
+class Host:
+    """One origin.
+
+    Args:
+        slots: Most requests under way to it.
+        reserved: Those of them that PREFETCH and BACKGROUND never take.
+
+    Attributes:
+        link: What its link can carry.
+        average: Bytes of its answers so far; 0 before the first.
+        transfers: What is under way.
+    """
+
+    def __init__(self, slots: int, reserved: int) -> None:
+        self._slots = slots
+        self._reserved = min(reserved, slots - 1)
+        self.link = LinkEstimate()
+        self.average = 0.0
+        self.transfers: set[Transfer] = set()
+
+    def admits(self, lane: Lane, now: float) -> bool:
+        """One more request may start of a lane that nobody who waits for this origin is before."""
+        eager = lane >= Lane.PREFETCH
+        if len(self.transfers) >= self._slots - (self._reserved if eager else 0):
+            return False
+        if lane == Lane.INTERACTION:
+            return True
+        if any(transfer.holds_back(now) for transfer in self.transfers):
+            return not eager and self._has_room(now)
+        return not eager or self._has_room(now)
+
+    def begin(self, rank: RankCell, now: float) -> Transfer:
+        """Count a request in."""
+        transfer = Transfer(self, rank, now)
+        self.transfers.add(transfer)
+        return transfer
+
+    def answered(self, transfer: Transfer, content_length: int | None, now: float) -> None:
+        """The header of a response came, with the length of its body if it says so."""
+        transfer.answered = True
+        transfer.heard = now
+        if content_length is not None:
+            transfer.expected = content_length
+            self._learn(content_length)
+        self.link.answered(now, now - transfer.begun, alone=transfer.alone)
+
+    def received(self, transfer: Transfer, nbytes: int, now: float, *, more: bool) -> None:
+        """Bytes came; `more`: other requests wait for this origin."""
+        transfer.received += nbytes
+        transfer.heard = now
+        filled = more and not any(other.holds_back(now) for other in self.transfers)
+        self.link.received(now, nbytes, filled=filled)
+
+    def end(self, transfer: Transfer, *, complete: bool) -> None:
+        """Count a request out; `complete`: its body came to its end."""
+        self.transfers.discard(transfer)
+        if complete and transfer.expected != transfer.received:
+            self._learn(transfer.received)
+        if not self.transfers:
+            self.link.idle()
+
+    def _has_room(self, now: float) -> bool:
+        """The link has less under way than it carries."""
+        if not self.transfers:
+            return True
+        if self.link.drains(now):
+            return False
+        under_way = [transfer for transfer in self.transfers if not transfer.is_stalled(now)]
+        few = len(under_way) < self.link.wanted_requests
+        return few or sum(transfer.remaining for transfer in under_way) < self.link.wanted_bytes
+
+    def _learn(self, nbytes: int) -> None:
+        self.average += (nbytes - self.average) * (_MEMORY if self.average else 1.0)

@@ -1,0 +1,158 @@
+"""What a link can carry, estimated from what it delivered: how many bytes to have under way, and not more.
+
+The bytes that fill a link are its rate times its latency (BBR: Cardwell et al., ACM Queue 14/5, 2016): fewer leave it
+idle, more only stand in a queue, and an urgent request stands behind them. No clock inside: times are passed in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from statistics import median
+
+_LEAST_REQUESTS = 2  # one on its way while the other's bytes come
+_RATES = 10  # spans a rate is remembered for
+_SPAN_SECONDS = (0.05, 0.5)  # over which a rate is measured: at least, at most
+_SPAN_LATENCIES = 2.0
+_CYCLE = 16  # spans; in the first two of each the link is offered twice as much
+_RAISED = 2
+_SETTLED = 4  # spans of a cycle after which what was offered in addition is gone
+_BETTER = 1.15  # more than this over the usual rate is no chance
+_GAINS = (1.0, 8.0)
+_GAIN_UP = 1.25
+_GAIN_DOWN = 0.97
+_LATENCY_SECONDS = 10.0  # a latency is believed for
+_DRAIN_SECONDS = 0.5  # longest wait for an empty link
+
+
+class LinkEstimate:
+    """The estimate of one link: the recent least time to an answer, and the recent greatest rate of delivery.
+
+    Nothing is held back before a rate was measured while more was wanted than came: a rate of few requests says nothing
+    about the link. From time to time the link is offered more; where that brings more (servers that need long for some
+    answers, a link that became faster), more is under way from then on.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_bytes",
+        "_draining",
+        "_filled",
+        "_gain",
+        "_phase",
+        "_probed",
+        "_rates",
+        "_usual",
+        "_verified",
+        "latency",
+    )
+
+    def __init__(self) -> None:
+        self.latency = inf
+        self._verified = -inf  # when an answer last came over an empty link
+        self._draining: float | None = None
+        self._rates: deque[float] = deque(maxlen=_RATES)
+        self._usual: list[float] = []
+        self._probed: list[float] = []
+        self._gain = _GAINS[0]
+        self._phase = _SETTLED
+        self._begun: float | None = None
+        self._bytes = 0
+        self._filled = False
+
+    def __repr__(self) -> str:
+        return f"<LinkEstimate {self.latency * 1000:.1f} ms, {self.rate / 1e6:.1f} MB/s, gain {self._gain:.2f}>"
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second; 0 when it is not known yet."""
+        return max(self._rates, default=0.0)
+
+    @property
+    def wanted_bytes(self) -> float:
+        """Bytes to have under way; infinite while nothing is known."""
+        return self.rate * self.latency * self._offer if self._rates else inf
+
+    @property
+    def wanted_requests(self) -> float:
+        """Requests to have under way however large their answers are."""
+        return _LEAST_REQUESTS * self._offer if self._rates else inf
+
+    def answered(self, now: float, seconds: float, *, alone: bool) -> None:
+        """An answer began after so many seconds; `alone`: nothing else was under way when it was asked for.
+
+        Only an answer over an empty link can make the latency greater: all others may have queued behind our own.
+        """
+        if alone:
+            self.latency = seconds
+            self._verified = now
+            self._draining = None
+        else:
+            self.latency = min(self.latency, seconds)
+
+    def received(self, now: float, nbytes: int, *, filled: bool) -> None:
+        """Bytes came; `filled`: more was wanted, and nothing but this estimate or the slots held it back."""
+        if self._begun is None:
+            self._restart(now, filled=filled)  # these bytes came over the time before it
+            return
+        self._bytes += nbytes
+        self._filled = self._filled and filled
+        if now - self._begun >= self._span:
+            self._measured(self._bytes / (now - self._begun))
+            self._restart(now, filled=filled)
+
+    def idle(self) -> None:
+        """Nothing is under way: the time until there is does not count."""
+        self._begun = None
+
+    def drains(self, now: float) -> bool:
+        """Nothing new, so that the next request finds the link empty and tells its latency; not for long."""
+        if now - self._verified < _LATENCY_SECONDS:
+            return False
+        if self._draining is None:
+            self._draining = now
+        elif now - self._draining > _DRAIN_SECONDS:  # something stays open for long: what is known must do
+            self._draining = None
+            self._verified = now
+            return False
+        return True
+
+    @property
+    def _span(self) -> float:
+        least, most = _SPAN_SECONDS
+        return min(most, max(least, _SPAN_LATENCIES * self.latency))
+
+    @property
+    def _offer(self) -> float:
+        return self._gain * (2.0 if self._phase < _RAISED else 1.0)
+
+    def _restart(self, now: float, *, filled: bool) -> None:
+        self._begun = now
+        self._bytes = 0
+        self._filled = filled
+
+    def _measured(self, rate: float) -> None:
+        if self._filled:
+            self._rates.append(rate)
+            self._advance(rate)
+        elif self._rates and rate > self.rate:
+            self._rates.append(rate)  # whatever the reason for less would have been, it can do this
+
+    def _advance(self, rate: float) -> None:
+        """Walk through the cycle: twice the offer, a pause for it to pass, the usual offer."""
+        if 1 <= self._phase <= _RAISED:  # a raised offer shows one latency later
+            self._probed.append(rate)
+        elif self._phase >= _SETTLED:
+            self._usual.append(rate)
+        self._phase = (self._phase + 1) % _CYCLE
+        if self._phase == _SETTLED:
+            self._compare()
+
+    def _compare(self) -> None:
+        least, most = _GAINS
+        if self._usual and self._probed and median(self._probed) > _BETTER * median(self._usual):
+            self._gain = min(most, self._gain * _GAIN_UP)
+        else:
+            self._gain = max(least, self._gain * _GAIN_DOWN)
+        self._usual.clear()
+        self._probed.clear()

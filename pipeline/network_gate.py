@@ -1,0 +1,195 @@
+"""The network gate: which request starts next, as caps, ranks and the links of the origins allow."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cornerstream.gate import WaitingList
+from cornerstream.hosts import Host, Transfer, origin_of_url
+from cornerstream.ranks import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from cornerstream.ranks import RankCell
+
+_HOSTS = 64  # idle origins remembered
+_LOOK_SECONDS = 0.1  # how often those who wait are looked at when nothing happens
+
+
+class NetworkGate:
+    """Lets requests start: the best rank first, as far as the caps and the link of its origin allow. On the loop only.
+
+    INTERACTION starts whenever a slot is free. While one waits or is under way, no PREFETCH or BACKGROUND starts on its
+    origin; at other times as many are under way as fill the link (see `LinkEstimate`), and never in the last slot.
+    THUMBNAIL starts as INTERACTION does, and as far as the link goes while one of those is about.
+
+    Args:
+        slots: Requests under way at once, from 1.
+        reserved: Slots, of all and of each origin, that PREFETCH and BACKGROUND never take.
+        per_host: Requests under way at once to one origin; as many as `slots` by default.
+        max_bytes: Bytes asked for and not here yet. What waits for the user counts against it alone, without what is
+            fetched ahead; a request that is larger goes when nothing else is under way.
+        clock: Seconds; the loop's by default.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        *,
+        reserved: int = 0,
+        per_host: int | None = None,
+        max_bytes: float = float("inf"),
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        per_host = slots if per_host is None else per_host
+        if slots < 1 or per_host < 1 or max_bytes <= 0:
+            raise ValueError(f"a session has at least one request and one byte, not {slots}, {per_host}, {max_bytes}")
+        self.slots = slots
+        self._per_host = per_host
+        self._reserved = reserved
+        self._usable = slots - min(reserved, slots - 1)
+        self._max_bytes = max_bytes
+        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._transfers: set[Transfer] = set()
+        self._origins: dict[str, _Origin] = {}
+        self._look: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<NetworkGate {self.held} of {self.slots} held, {self.waiting} waiting>"
+
+    @property
+    def held(self) -> int:
+        """Requests under way."""
+        return len(self._transfers)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their start."""
+        return sum(len(origin.waiters) for origin in self._origins.values())
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """Bytes asked for that have not come, as far as they are known."""
+        return round(sum(transfer.remaining for transfer in self._transfers))
+
+    @asynccontextmanager
+    async def passage(self, url: str, rank: RankCell) -> AsyncIterator[Passage]:
+        """Be under way to a URL's origin inside the context; cancelled while waiting, nothing is taken."""
+        origin = self._origin_of(url)
+        passage = Passage(self, origin, await origin.waiters.join(rank))
+        rank.watch(self._grant)
+        try:
+            yield passage
+        finally:
+            rank.unwatch(self._grant)
+            self._end(passage.transfer, complete=passage.complete)
+
+    def answered(self, passage: Passage, content_length: int | None) -> None:
+        """The header of a response came."""
+        passage.origin.host.answered(passage.transfer, content_length, self._clock())
+        self._grant()
+
+    def received(self, passage: Passage, nbytes: int) -> None:
+        """Bytes of a response came."""
+        more = passage.origin.waiters.first() is not None
+        passage.origin.host.received(passage.transfer, nbytes, self._clock(), more=more)
+        if more:
+            self._grant()
+
+    def close(self) -> None:
+        """Look no more at those who wait."""
+        if self._look is not None:
+            self._look.cancel()
+
+    def _origin_of(self, url: str) -> _Origin:
+        name = origin_of_url(url)
+        origin = self._origins.get(name)
+        if origin is None:
+            if len(self._origins) >= _HOSTS:
+                self._origins = {name: origin for name, origin in self._origins.items() if origin.is_used}
+            origin = self._origins[name] = _Origin(
+                Host(self._per_host, self._reserved), WaitingList(self._grant, partial(self._end, complete=False))
+            )
+        return origin
+
+    def _end(self, transfer: Transfer, *, complete: bool) -> None:
+        self._transfers.discard(transfer)
+        transfer.host.end(transfer, complete=complete)
+        self._grant()
+
+    def _grant(self) -> None:
+        now = self._clock()
+        while (found := self._next(now)) is not None:
+            rank, origin = found
+            transfer = origin.host.begin(rank, now)
+            self._transfers.add(transfer)
+            origin.waiters.admit(transfer)
+        self._look_later()
+
+    def _next(self, now: float) -> tuple[RankCell, _Origin] | None:
+        """Who starts next. An origin that is full lets others pass; a cap on all of them stops everybody."""
+        firsts = [(rank, origin) for origin in self._origins.values() if (rank := origin.waiters.first()) is not None]
+        for rank, origin in sorted(firsts, key=lambda first: first[0].value):
+            lane = rank.value.lane
+            if not self._has_slot(lane) or not self._has_bytes(lane, origin.host.average):
+                return None
+            if origin.host.admits(lane, now):
+                return rank, origin
+        return None
+
+    def _has_slot(self, lane: Lane) -> bool:
+        return self.held < (self._usable if lane >= Lane.PREFETCH else self.slots)
+
+    def _has_bytes(self, lane: Lane, expected: float) -> bool:
+        counted = [transfer for transfer in self._transfers if lane >= Lane.PREFETCH or transfer.lane < Lane.PREFETCH]
+        return not counted or sum(transfer.remaining for transfer in counted) + expected <= self._max_bytes
+
+    def _look_later(self) -> None:
+        """What stalls makes no event, and yet leaves the link to others."""
+        if self._look is None and self._transfers and self.waiting:
+            self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._grant()
+
+
+@dataclass(slots=True)
+class _Origin:
+    """One origin and those who wait for it."""
+
+    host: Host
+    waiters: WaitingList[Transfer]
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self.host.transfers or len(self.waiters))
+
+
+class Passage:
+    """One request under way, as the one who sent it tells of it.
+
+    Attributes:
+        complete: The body came to its end.
+    """
+
+    __slots__ = ("_gate", "complete", "origin", "transfer")
+
+    def __init__(self, gate: NetworkGate, origin: _Origin, transfer: Transfer) -> None:
+        self._gate = gate
+        self.origin = origin
+        self.transfer = transfer
+        self.complete = False
+
+    def answered(self, content_length: int | None) -> None:
+        """The header came."""
+        self._gate.answered(self, content_length)
+
+    def received(self, nbytes: int) -> None:
+        """Bytes came."""
+        self._gate.received(self, nbytes)
