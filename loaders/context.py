@@ -46,6 +46,18 @@ class Resources(Protocol):
         """
         ...
 
+    def encoded(
+        self, image_id: ImageId, source: Observable[EncodedFrame], *, with_its_file: bool = False
+    ) -> Observable[EncodedFrame]:
+        """The encoded frame of an image if it is kept, else that of `source`, which is then kept where that pays.
+
+        Args:
+            image_id: The image.
+            source: Where to have its frame otherwise; not subscribed to when the frame is kept.
+            with_its_file: A file of several frames is kept whole, and none of its frames once more.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:

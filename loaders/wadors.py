@@ -35,13 +35,15 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     The pixels and the metadata are asked for at the same time; the metadata once an instance.
     """
     frame_url = resource_url(image_id, f"/frames/{image_id.number}")
+    frame = rx.just(HttpRequest(frame_url, PIXELS, image_id)).pipe(
+        fetch(context.http),
+        split_multipart(context.limits),
+        retry_with_backoff(),
+        join_metadata(metadata_of(image_id, context), image_id.number),
+    )
     return ImageLoadObject(
         image_id,
-        rx.just(HttpRequest(frame_url, PIXELS, image_id)).pipe(
-            fetch(context.http),
-            split_multipart(context.limits),
-            retry_with_backoff(),
-            join_metadata(metadata_of(image_id, context), image_id.number),
+        context.resources.encoded(image_id, frame).pipe(
             decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
             to_rgb(context.workers),
             to_image(image_id, context.target),

@@ -37,9 +37,10 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
             fetch(shared.http), split_frames(shared.limits), retry_with_backoff()
         )
 
+    frame = context.resources.frame(("part10", url), frames, image_id.number)
     return ImageLoadObject(
         image_id,
-        context.resources.frame(("part10", url), frames, image_id.number).pipe(
+        context.resources.encoded(image_id, frame, with_its_file=True).pipe(
             decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
             to_rgb(context.workers),
             to_image(image_id, context.target),

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cornerstream.budget import Budget
 from cornerstream.cache import ByteCache
 from cornerstream.events import Events
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from cornerstream.registry import LoaderRegistry
 
 T = TypeVar("T")
-FILES_SHARE = 4  # one part in four of the budget holds encoded files and metadata, the others decoded images
+IMAGES_SHARE = 0.75  # of the budget, which prefetch may plan with: the encoded frames of its images need the rest
 RESERVED_REQUESTS = 1  # what prefetch never takes, so that a click need not wait for it
 
 
@@ -89,11 +90,13 @@ class Engine:
         own = AiohttpTransport(options.limits, headers=options.headers, ssl=options.ssl)
         self._own_transport = own  # opens nothing before its first request
         self._transport: Transport = options.transport or own
-        files = options.cache_bytes // FILES_SHARE
-        self.cache: ByteCache[Image] = ByteCache(options.cache_bytes - files, lambda image: image.nbytes)
-        self.resources = SharedResources(files, self.context)
+        self.budget = Budget(options.cache_bytes)
+        self.cache: ByteCache[Image] = ByteCache(self.budget, lambda image: image.nbytes, share=IMAGES_SHARE)
+        self.resources = SharedResources(self.budget, self.context, self._is_kept)
         self.cache.on_evict = self.counters.evicted
-        self.loads = SharedLoads(self._start, self.cache, self.counters, self.tasks, self._report)
+        self.loads = SharedLoads(
+            self._start, self.cache, self.counters, self.tasks, self._report, self.resources.frames.discard
+        )
 
     def context(
         self, rank: RankCell, on_progress: Callable[[Progress], None], target: PixelTarget | None = None
@@ -132,8 +135,12 @@ class Engine:
                 queued_work=self.workers.waiting,
                 cache_hits=self.cache.hits,
                 cached_bytes=self.cache.nbytes,
+                frame_hits=self.resources.frames.cache.hits,
+                frame_bytes=self.resources.frames.cache.nbytes,
+                file_bytes=self.resources.kept.nbytes,
                 tasks=len(self.tasks),
                 evictions=self.cache.evictions,
+                refused=self.cache.refused,
             )
         )
 
@@ -161,6 +168,9 @@ class Engine:
     ) -> Observable[Image]:
         loader = self.options.registry.loader_for(image_id)
         return loader(image_id, self.context(rank, on_progress, target)).observable
+
+    def _is_kept(self, image_id: ImageId) -> bool:
+        return self.loads.keeps(image_id)
 
     def _report(self, message: str, error: BaseException) -> None:
         """What no subscriber can hear goes where asyncio's own unheard errors go."""

@@ -12,6 +12,7 @@ from reactivex import Observable
 from reactivex.disposable import Disposable
 
 from cornerstream.cache import ByteCache
+from cornerstream.encoded_frames import FrameTier, size_of
 from cornerstream.images.errors import ImageIdError, ImageLoadError
 from cornerstream.waiting import Run, Waiter
 
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
+    from cornerstream.budget import Budget
     from cornerstream.images.frames import EncodedFrame
+    from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
     from cornerstream.loaders.context import LoadContext
     from cornerstream.ranks import RankCell
 
 T = TypeVar("T")
 _ENTRY_BYTES = 256  # a kept value's own share of the container
+_FILES_SHARE = 0.25  # of the budget; a larger file is not kept whole
+_WORTH = 2.0  # what costs a request to have again stays twice as long as what costs a decode
 
 
 class Kept:
@@ -43,12 +48,19 @@ class SharedResources:
     """The session's shared resources; loads see them through `RankedResources`.
 
     Args:
-        budget: Bytes kept after their fetch has ended.
+        budget: Bytes kept after their fetch has ended, in all tiers.
         context: Makes the context of a shared fetch of its rank and of where to report bytes.
+        keeps: Somebody who waits for an image wants it kept.
     """
 
-    def __init__(self, budget: int, context: Callable[[RankCell, Callable[[Progress], None]], LoadContext]) -> None:
-        self.kept: ByteCache[Kept] = ByteCache(budget, lambda kept: kept.nbytes)
+    def __init__(
+        self,
+        budget: Budget | int,
+        context: Callable[[RankCell, Callable[[Progress], None]], LoadContext],
+        keeps: Callable[[ImageId], bool] = lambda _: True,
+    ) -> None:
+        self.kept: ByteCache[Kept] = ByteCache(budget, lambda kept: kept.nbytes, share=_FILES_SHARE, worth=_WORTH)
+        self.frames = FrameTier(ByteCache(self.kept.shared, size_of, worth=_WORTH), keeps)
         self.context = context
         self.values: dict[Hashable, ValueRun[Any]] = {}
         self.files: dict[Hashable, FileRun] = {}
@@ -65,6 +77,7 @@ class SharedResources:
         for run in runs:
             run.upstream.dispose()
         self.kept.clear()
+        self.frames.clear()
 
 
 class ValueRun(Run, Generic[T]):
@@ -240,6 +253,12 @@ class RankedResources:
             return Disposable(lambda: joined.leave(waiter))
 
         return Observable(subscribe)
+
+    def encoded(
+        self, image_id: ImageId, source: Observable[EncodedFrame], *, with_its_file: bool = False
+    ) -> Observable[EncodedFrame]:
+        """Take the kept frame of an image, or have it of its source and keep it where that pays."""
+        return self._shared.frames.first(image_id, source, self._rank, with_its_file=with_its_file)
 
 
 def _from_kept(waiter: Waiter[EncodedFrame], kept: Kept) -> None:

@@ -52,7 +52,7 @@ class Session:
     running loop if there is one. Observers are called on that loop. Every method may be called from any thread.
 
     Args:
-        cache_bytes: Budget in bytes of all that is kept: three parts decoded images, one part files and metadata.
+        cache_bytes: Budget in bytes of all that is kept: decoded images, encoded frames, files and metadata.
         max_requests: Responses open at once; one is never taken by prefetch.
         max_workers: Decoders at once; the cores of this process by default.
         executor: Runs the decoders in place of the session's own threads; it stays its owner's to shut down.

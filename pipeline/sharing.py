@@ -79,6 +79,7 @@ class SharedLoads:
         counters: Hears what the loads do.
         tasks: Where the tasks of loads are held.
         report: Hears of errors that a subscriber's own handlers raise.
+        on_failure: Hears which images could not be had.
     """
 
     def __init__(
@@ -88,17 +89,24 @@ class SharedLoads:
         counters: Recorder,
         tasks: set[asyncio.Task[Any]],
         report: Callable[[str, BaseException], None],
+        on_failure: Callable[[ImageId], object] = lambda _: None,
     ) -> None:
         self._start = start
         self._cache = cache
         self._counters = counters
         self._tasks = tasks
         self._report = report
+        self._on_failure = on_failure
         self._loads: dict[Hashable, _Load] = {}
         self.closed = False
 
     def __len__(self) -> int:
         return len(self._loads)
+
+    def keeps(self, image_id: ImageId) -> bool:
+        """Somebody who waits for an image wants it kept."""
+        load = self._loads.get(image_id)
+        return load is not None and any(member.keep for member in load.members)
 
     def join(self, member: Member) -> None:
         """Answer from the cache, or join the load of the member's image, or start it.
@@ -187,16 +195,18 @@ class SharedLoads:
         if self._loads.get(load.key) is load:
             del self._loads[load.key]
         members, latest = tuple(load.members), load.latest
-        keep = any(member.keep for member in members)
+        keep, ahead = any(member.keep for member in members), load.rank.value.lane >= Lane.PREFETCH
         for member in members:
             load.leave(member)
         if error is None and latest is None:
             error = ImageLoadError("the loader completed without an image")
         if error is None and latest is not None:
             if keep and latest.quality >= ImageQuality.COMPLETE:
-                self._cache.put(load.image_id, latest)
+                self._cache.put(load.image_id, latest, ahead=ahead)
             read, kept = any(member.reads for member in members), load.image_id in self._cache
             self._counters.completed(load.rank.trace, latest, read=read, kept=kept)
+        else:
+            self._on_failure(load.image_id)
         typed = None if error is None else _typed(error, load.image_id)
         if typed is not None and members:
             self._counters.failed(load.rank.trace, typed)

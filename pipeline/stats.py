@@ -51,6 +51,10 @@ class SessionStats:
         bytes_spared: Body bytes that servers had promised (Content-Length) and that cancelling left unsent or unread.
         cache_hits: Subscriptions answered by the cache.
         cached_bytes: Bytes of decoded images kept.
+        frame_hits: Loads that a kept encoded frame spared a request.
+        frame_bytes: Bytes of encoded frames kept.
+        file_bytes: Bytes of files and metadata kept.
+        refused: Images loaded ahead that were not kept, since nearer ones would have had to go.
         tasks: Tasks of the session on its loop.
         evictions: Images that left the cache to make room.
         cancelled_at: The cancelled loads by the stage they were at.
@@ -74,6 +78,10 @@ class SessionStats:
     bytes_spared: int = 0
     cache_hits: int = 0
     cached_bytes: int = 0
+    frame_hits: int = 0
+    frame_bytes: int = 0
+    file_bytes: int = 0
+    refused: int = 0
     tasks: int = 0
     evictions: int = 0
     cancelled_at: Mapping[Stage, int] = field(default_factory=dict)

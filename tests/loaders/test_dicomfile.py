@@ -68,6 +68,11 @@ class KeptResources:
     ) -> Observable[EncodedFrame]:
         raise AssertionError("a local file is not streamed")
 
+    def encoded(
+        self, image_id: ImageId, source: Observable[EncodedFrame], *, with_its_file: bool = False
+    ) -> Observable[EncodedFrame]:
+        raise AssertionError("a local file is read again")
+
 
 class NoTransport:
     def open(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpResponse]:
