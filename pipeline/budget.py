@@ -118,10 +118,15 @@ class Budget:
         places = [(view.places.get(key), view.index) for view in self._views.values()]
         return min((abs(place - index) for place, index in places if place is not None), default=float("inf"))
 
-    def sample(self, keys: Mapping[Hashable, object]) -> list[Hashable]:
-        """Which keys, the least recently used first, are looked at for a victim: that one, and others where viewports look."""
+    def sample(self, keys: Mapping[Hashable, object], *, alike: bool) -> list[Hashable]:
+        """Which keys are looked at for a victim.
+
+        Args:
+            keys: All, the least recently used first: it is always among them.
+            alike: Only how long they were not used tells them apart, where no viewport looks.
+        """
         oldest = next(iter(keys))
-        if not self._views:
+        if alike and not self._views:
             return [oldest]
         return [oldest, *self._random.sample(list(keys), min(SAMPLE, len(keys)))]
 

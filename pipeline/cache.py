@@ -55,6 +55,7 @@ class ByteCache(Generic[V]):
         self._free: dict[Hashable, _Entry[V]] = {}  # the least recently used first
         self._pinned: dict[Hashable, _Entry[V]] = {}
         self._pins: Counter[Hashable] = Counter()
+        self._small = 0  # how many of those that are not pinned
         self._free_bytes = 0
         self._pinned_bytes = 0
         self.hits = 0
@@ -116,14 +117,17 @@ class ByteCache(Generic[V]):
     def discard(self, key: Hashable) -> None:
         """Forget a value; its pins stay in force for the next one of that key."""
         free, pinned = self._free.pop(key, None), self._pinned.pop(key, None)
-        self._free_bytes -= 0 if free is None else free.nbytes
-        self._pinned_bytes -= 0 if pinned is None else pinned.nbytes
+        if free is not None:
+            self._free_bytes -= free.nbytes
+            self._small -= free.nbytes < SMALL
+        if pinned is not None:
+            self._pinned_bytes -= pinned.nbytes
 
     def clear(self) -> None:
         """Forget every value; pins stay in force."""
         self._free.clear()
         self._pinned.clear()
-        self._free_bytes = self._pinned_bytes = 0
+        self._free_bytes = self._pinned_bytes = self._small = 0
 
     def pin(self, key: Hashable) -> None:
         """Keep the value of `key`, now or when it comes, until it is unpinned as often."""
@@ -159,7 +163,8 @@ class ByteCache(Generic[V]):
         """What would go first here."""
         if not self._free:
             return None
-        return max((self._victim(key) for key in self.shared.sample(self._free)), key=lambda victim: victim.farness)
+        keys = self.shared.sample(self._free, alike=self._small in {0, len(self._free)})
+        return max((self._victim(key) for key in keys), key=lambda victim: victim.farness)
 
     def evict(self, key: Hashable) -> None:
         """Let a value go for others."""
@@ -179,6 +184,7 @@ class ByteCache(Generic[V]):
     def _let(self, key: Hashable, entry: _Entry[V]) -> None:
         self._free[key] = entry
         self._free_bytes += entry.nbytes
+        self._small += entry.nbytes < SMALL
 
     def _hold(self, key: Hashable, entry: _Entry[V]) -> None:
         self._pinned[key] = entry
