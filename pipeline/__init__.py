@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cornerstream.images.load_object import ImageLoadObject, Progress
     from cornerstream.images.metadata import ImageQuality, VoiWindow
     from cornerstream.loaders.context import ImageLoader, LoadContext
-    from cornerstream.policies import PrefetchPolicy, Situation, Window, around, in_order
+    from cornerstream.policies import Directional, PrefetchPolicy, Situation, Window, around, in_order, middle_out
     from cornerstream.prefetch import Prefetch
     from cornerstream.process_workers import ProcessWorkers
     from cornerstream.ranks import Lane, Rank
@@ -41,10 +41,12 @@ if TYPE_CHECKING:
     from cornerstream.session import Session
     from cornerstream.stats import SessionStats
     from cornerstream.study import Study
+    from cornerstream.study_policies import StudyPolicy, StudySituation, next_series, priors_last
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Directional": "policies",
     "Image": "images.image",
     "ImageId": "images.image_id",
     "ImageLoadError": "images.errors",
@@ -67,6 +69,8 @@ _HOMES = {
     "SessionStats": "stats",
     "Situation": "policies",
     "Study": "study",
+    "StudyPolicy": "study_policies",
+    "StudySituation": "study_policies",
     "VoiWindow": "images.metadata",
     "Window": "policies",
     "around": "policies",
@@ -74,12 +78,16 @@ _HOMES = {
     "in_order": "policies",
     "load_and_cache_image": "defaults",
     "load_image": "defaults",
+    "middle_out": "policies",
+    "next_series": "study_policies",
+    "priors_last": "study_policies",
     "register_image_loader": "defaults",
     "register_unknown_image_loader": "defaults",
     "unregister_image_loader": "defaults",
 }
 
 __all__ = [
+    "Directional",
     "Image",
     "ImageId",
     "ImageLoadError",
@@ -102,6 +110,8 @@ __all__ = [
     "SessionStats",
     "Situation",
     "Study",
+    "StudyPolicy",
+    "StudySituation",
     "VoiWindow",
     "Window",
     "around",
@@ -109,6 +119,9 @@ __all__ = [
     "in_order",
     "load_and_cache_image",
     "load_image",
+    "middle_out",
+    "next_series",
+    "priors_last",
     "register_image_loader",
     "register_unknown_image_loader",
     "unregister_image_loader",

@@ -17,6 +17,7 @@ from cornerstream.operators.transport import AiohttpTransport
 from cornerstream.resources import RankedResources, SharedResources
 from cornerstream.sharing import SharedLoads
 from cornerstream.stats import Counters, SessionStats
+from cornerstream.wishes import WishBoard
 from cornerstream.workers import WorkerScheduler
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Engine:
         self.cache: ByteCache[Image] = ByteCache(self.budget, lambda image: image.nbytes, share=IMAGES_SHARE)
         self.resources = SharedResources(self.budget, self.context, self._is_kept)
         self.cache.on_evict = self.counters.evicted
+        self.board = WishBoard(lambda: self.cache.budget)
         self.loads = SharedLoads(
             self._start, self.cache, self.counters, self.tasks, self._report, self.resources.frames.discard
         )

@@ -1,14 +1,18 @@
-"""Prefetch: the wish list carries a policy's wishes out."""
+"""Prefetch: loads what a policy wishes for into the cache."""
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Self
 
 from reactivex.disposable import Disposable
 
 from cornerstream.ranks import Lane, Rank
+from cornerstream.study_policies import StudySituation, next_series
+from cornerstream.wishes import WishList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -18,96 +22,45 @@ if TYPE_CHECKING:
     from cornerstream.load import Load
     from cornerstream.loop_host import LoopHost
     from cornerstream.series import Series
-
-
-class WishList:
-    """Carries wishes out: new ones start, dropped ones are disposed, kept ones get their new rank. On the loop only.
-
-    What has ended is not started again while it stays wished for; its image is in the session's cache.
-
-    Args:
-        series: The series the indexes are of.
-        load: Makes a load of an image id at a rank.
-        on_image: Hears of each image by its index.
-        on_end: Hears of each end by its index, with the error if there was one.
-    """
-
-    def __init__(
-        self,
-        series: Series,
-        load: Callable[[ImageId, Rank], Load],
-        on_image: Callable[[int, Image], None],
-        on_end: Callable[[int, Exception | None], None],
-    ) -> None:
-        self._series = series
-        self._load = load
-        self._on_image = on_image
-        self._on_end = on_end
-        self._loads: dict[int, Load] = {}
-        self._ended: set[int] = set()
-        self.cancelled = 0
-
-    def __len__(self) -> int:
-        return len(self._loads)
-
-    def wish(self, wishes: Iterable[tuple[int, Rank]]) -> None:
-        """Replace the wishes by others."""
-        wanted = dict(wishes)
-        for index in [index for index in self._loads if index not in wanted]:
-            self._loads.pop(index).cancel()
-            self.cancelled += 1
-        self._ended &= wanted.keys()
-        for index, rank in wanted.items():
-            if index in self._loads:
-                self._loads[index].rank = rank
-            elif index not in self._ended:
-                self._begin(index, rank)
-
-    def renew(self, index: int) -> None:
-        """Start an index that has ended once more when it is wished for again."""
-        self._ended.discard(index)
-
-    def clear(self) -> None:
-        """Dispose everything."""
-        self.wish(())
-
-    def _begin(self, index: int, rank: Rank) -> None:
-        load = self._loads[index] = self._load(self._series[index], rank)
-        load.observable.subscribe(
-            lambda image: self._on_image(index, image),
-            lambda error: self._end(index, error),
-            lambda: self._end(index, None),
-        )
-
-    def _end(self, index: int, error: Exception | None) -> None:
-        self._loads.pop(index, None)
-        self._ended.add(index)
-        self._on_end(index, error)
+    from cornerstream.study_policies import StudyPolicy
+    from cornerstream.wishes import WishBoard
 
 
 class Prefetch(Disposable):
     """A prefetch that runs: `await` it, wait for it, or dispose it to cancel what has not come yet.
 
+    It is done when everything has come or failed that the budget has room for, beside what others wish for.
+
+    Args:
+        wishes: Images, the most wanted first, with the bytes of each decoded one; 0 if unknown.
+        host: The session's loop.
+        load: Makes a load at a rank.
+        board: The wishes of all the session's viewports.
+        lane: The lane of its loads.
+
     Attributes:
         total: Images wished for.
-        failures: Errors by index, of images that could not be had.
+        failures: Errors of images that could not be had, by their index in the series; in a study, by their index
+            through all series in the order given.
     """
 
     def __init__(
         self,
-        series: Series,
+        wishes: Sequence[Wanted],
         host: LoopHost,
         load: Callable[[ImageId, Rank], Load],
-        order: Sequence[int],
+        board: WishBoard,
         lane: Lane = Lane.PREFETCH,
     ) -> None:
         super().__init__(lambda: host.call(self._cancel))
-        self.total = len(order)
+        self.total = len(wishes)
         self.failures: dict[int, Exception] = {}
-        self._remaining = len(order)
+        self._places = [wanted.place for wanted in wishes]
+        self._left = set(range(len(wishes)))
         self._finished: Future[None] = Future()
-        self._wishes = WishList(series, load, lambda _index, _image: None, self._ended)
-        host.call(self._start, [(index, Rank(lane, distance)) for distance, index in enumerate(order)])
+        sizes = [wanted.nbytes for wanted in wishes]
+        self._wishes = WishList([wanted.image_id for wanted in wishes], load, board, self, size=sizes.__getitem__)
+        host.call(self._start, [(index, Rank(lane, index)) for index in range(len(wishes))])
 
     def __enter__(self) -> Self:
         return self
@@ -117,8 +70,8 @@ class Prefetch(Disposable):
 
     @property
     def remaining(self) -> int:
-        """Images still to come."""
-        return self._remaining
+        """Images still to come; once it is done, those for which there was no room."""
+        return len(self._left)
 
     @property
     def cancelled(self) -> int:
@@ -134,20 +87,70 @@ class Prefetch(Disposable):
         """
         self._finished.result(timeout)
 
-    def _start(self, wishes: list[tuple[int, Rank]]) -> None:
-        self._wishes.wish(wishes)
-        self._check()
+    # What its wish list tells
 
-    def _ended(self, index: int, error: Exception | None) -> None:
-        self._remaining -= 1
+    def on_image(self, index: int, image: Image) -> None:
+        """The cache has it."""
+
+    def on_bytes(self, index: int, nbytes: int) -> None:
+        """The session counts them."""
+
+    def on_begin(self, index: int) -> None:
+        """Nobody waits for that."""
+
+    def on_end(self, index: int, error: Exception | None) -> None:
+        """One less to come."""
+        self._left.discard(index)
         if error is not None:
-            self.failures[index] = error
-        self._check()
+            self.failures[self._places[index]] = error
 
-    def _check(self) -> None:
-        if self._remaining == 0 and not self._finished.done():
+    def on_idle(self) -> None:
+        """All has come that there is room for: others may have the room that its wishes claim."""
+        if not self._finished.done():
             self._finished.set_result(None)
+            self._wishes.clear()
+
+    def _start(self, wishes: list[tuple[int, Rank]]) -> None:
+        if not self.is_disposed:
+            self._wishes.wish(wishes)
 
     def _cancel(self) -> None:
-        self._wishes.clear()
         self._finished.cancel()
+        self._wishes.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image that a prefetch wishes for.
+
+    Attributes:
+        image_id: Which.
+        place: How the user counts it.
+        nbytes: Bytes of the decoded image; 0 if unknown.
+    """
+
+    image_id: ImageId
+    place: int
+    nbytes: int = 0
+
+
+def wanted_of_series(series: Series, order: Iterable[int]) -> list[Wanted]:
+    """Images of a series by their indexes."""
+    return [Wanted(series[index], index, series.image_bytes) for index in order]
+
+
+def wanted_of_study(
+    series: Sequence[Series], current: int, budget_bytes: int, policy: StudyPolicy = next_series
+) -> list[Wanted]:
+    """Images of several series, as a policy orders them.
+
+    Raises:
+        IndexError: There is no series `current`.
+    """
+    if not 0 <= current < max(1, len(series)):
+        raise IndexError(f"series {current} of {len(series)}")
+    first = [0, *accumulate(map(len, series))]
+    return [
+        Wanted(series[place][index], first[place] + index, series[place].image_bytes)
+        for place, index in policy(StudySituation(series, current, budget_bytes))
+    ]

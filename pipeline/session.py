@@ -20,12 +20,13 @@ from cornerstream.loop_host import LoopHost, running_loop
 from cornerstream.operators.decoder_table import checked_name
 from cornerstream.policies import Situation
 from cornerstream.policies import around as around_position
-from cornerstream.prefetch import Prefetch
+from cornerstream.prefetch import Prefetch, wanted_of_series, wanted_of_study
 from cornerstream.ranks import Lane, Rank
 from cornerstream.registry import LoaderRegistry, default_registry
 from cornerstream.scroll import Scroll
 from cornerstream.series import Listing, Series, image_ids_of, series_of
 from cornerstream.study import Study, list_studies, list_study
+from cornerstream.study_policies import next_series
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
     from cornerstream.operators.protocols import Transport
     from cornerstream.policies import PrefetchPolicy
+    from cornerstream.prefetch import Wanted
     from cornerstream.stats import SessionStats
+    from cornerstream.study_policies import StudyPolicy
     from cornerstream.workers import WorkerScheduler
 
 
@@ -216,7 +219,8 @@ class Session:
     def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
         """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""
         engine = self._engine
-        scroll = Scroll(series_of(series), engine.host, partial(self._load_on, engine), engine.cache, policy)
+        load = partial(self._load_on, engine)
+        scroll = Scroll(series_of(series), engine.host, load, engine.cache, engine.board, policy)
         self._handles.add(scroll)
         return scroll
 
@@ -243,10 +247,29 @@ class Session:
         if not 0 <= around < max(1, len(wanted)):
             raise IndexError(f"index {around} of a series of {len(wanted)} images")
         engine = self._engine
-        order = policy(Situation(len(wanted), around, 0, wanted.image_bytes, engine.cache.budget))
-        prefetch = Prefetch(wanted, engine.host, partial(self._load_on, engine), order, lane)
-        self._handles.add(prefetch)
-        return prefetch
+        order = policy(Situation(len(wanted), around, 0, wanted.image_bytes, engine.board.budget))
+        return self._prefetch(wanted_of_series(wanted, order), lane)
+
+    def prefetch_study(
+        self,
+        series: Sequence[Series],
+        *,
+        current: int = 0,
+        policy: StudyPolicy = next_series,
+        lane: Lane = Lane.PREFETCH,
+    ) -> Prefetch:
+        """Load the series of a study into the cache, as far as its budget goes.
+
+        Args:
+            series: All of them, those of prior studies too.
+            current: Place of the series shown now, from 0.
+            policy: Their order: `next_series`, `priors_last`, or one of your own.
+            lane: Another lane.
+
+        Raises:
+            IndexError: There is no series `current`.
+        """
+        return self._prefetch(wanted_of_study(series, current, self._engine.board.budget, policy), lane)
 
     def cached(self, image_id: ImageId | str) -> bool:
         """The complete image is in the cache."""
@@ -314,6 +337,12 @@ class Session:
             load.cancel()
         if self._made is not None:
             await self._made.aclose()
+
+    def _prefetch(self, wanted: Sequence[Wanted], lane: Lane) -> Prefetch:
+        engine = self._engine
+        prefetch = Prefetch(wanted, engine.host, partial(self._load_on, engine), engine.board, lane)
+        self._handles.add(prefetch)
+        return prefetch
 
     def _load_on(
         self, engine: Engine, image_id: ImageId, rank: Rank, *, keep: bool = True, target: PixelTarget | None = None

@@ -196,7 +196,7 @@ async def test_the_index_asked_for_has_the_first_rank(session: Session) -> None:
     scroll = session.scroll(SERIES, policy=Window(ahead=2, behind=1))
     scroll.to(5)
     scroll.to(6)
-    loads = scroll._wishes._loads
+    loads = {index: running.load for index, running in scroll._wishes._running.items()}
     assert [(index, load.rank.lane) for index, load in sorted(loads.items())] == [
         (5, Lane.PREFETCH),
         (6, Lane.INTERACTION),
