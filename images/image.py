@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class Image(FrameMetadata):
         Raises:
             DecodeError: The pixels are not rows × columns, or rows × columns × 3.
         """
-        attributes = {name: getattr(frame.metadata, name) for name in _METADATA_NAMES}
+        attributes: dict[str, Any] = dict(zip(_METADATA_NAMES, _METADATA_OF(frame.metadata), strict=True))
         attributes |= {
             "photometric_interpretation": frame.photometric_interpretation,
             "photometric_interpretation_found": frame.metadata.photometric_interpretation,
@@ -183,6 +184,7 @@ class Image(FrameMetadata):
 
 
 _METADATA_NAMES = tuple(f.name for f in fields(FrameMetadata))
+_METADATA_OF = attrgetter(*_METADATA_NAMES)
 
 
 def _samples(frame: DecodedFrame) -> dict[str, int]:

@@ -43,6 +43,9 @@ class ImageId:
     frame_number: int | None = None
     in_path: bool = field(default=False, repr=False)
     text: str = field(default="", repr=False)
+    _hash: int = field(
+        default=0, init=False, repr=False
+    )  # every table of a session asks for it, several times an image
 
     def __post_init__(self) -> None:
         if not _SCHEME.match(self.scheme):
@@ -54,12 +57,17 @@ class ImageId:
             raise ImageIdError("the address itself names a frame; use ImageId.parse", image_id=str(self))
         if self.frame_number is not None:
             _checked(self.frame_number, str(self))
+        object.__setattr__(self, "_hash", hash(self._key))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        # Another process hashes text differently, so that the hash must not travel.
+        return type(self), (self.scheme, self.address, self.frame_number, self.in_path, self.text)
 
     def __eq__(self, other: object) -> bool:
         return self._key == other._key if isinstance(other, ImageId) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return self._hash
 
     def __str__(self) -> str:
         return self.text or f"{self.scheme}:{self._selected_address()}"

@@ -19,8 +19,11 @@ from cornerstream.images.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
+    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
+    from cornerstream.images.subscriptions import Observer
 
     _Signal: TypeAlias = Image | BaseException | None
 
@@ -53,8 +56,6 @@ class ImageLoadObject:
 
     Attributes:
         image_id: The image that is loaded.
-        observable: The images; cold.
-        progress: The bytes; silent after `cancel()` too.
     """
 
     def __init__(
@@ -62,14 +63,29 @@ class ImageLoadObject:
     ) -> None:
         self.image_id = image_id
         self._source = source
+        self._bytes_so_far = progress
         self._subscriptions = Subscriptions()
-        self.observable: Observable[Image] = Observable(partial(self._subscriptions.connect, source))
-        bytes_so_far: Observable[Progress] = rx.empty() if progress is None else progress
-        self.progress: Observable[Progress] = Observable(partial(self._subscriptions.connect, bytes_so_far))
 
     def __repr__(self) -> str:
         state = "cancelled" if self.cancelled else f"{len(self._subscriptions)} subscribed"
         return f"<ImageLoadObject {self.image_id} ({state})>"
+
+    @property
+    def observable(self) -> Observable[Image]:
+        """The images; cold. Made when it is asked for: most loads are awaited and need none."""
+        return Observable(self._observed)
+
+    @property
+    def progress(self) -> Observable[Progress]:
+        """The bytes; silent after `cancel()` too."""
+        return Observable(partial(self._subscriptions.connect, self._bytes_observed()))
+
+    def subscribe(self, observer: Observer[Image]) -> DisposableBase:
+        """As `observable.subscribe(observer)`, without the observer and the disposable that Rx puts around each.
+
+        The observer has to bear signals before this returns, when the image is there already.
+        """
+        return self._subscriptions.attach(self._attach, observer)
 
     @property
     def cancelled(self) -> bool:
@@ -100,7 +116,7 @@ class ImageLoadObject:
             raise RuntimeError("result() would block the event loop that the load needs; use `await load` here")
         signals: SimpleQueue[_Signal] = SimpleQueue()
         last = _LastSignal(signals.put)
-        subscription = self._subscriptions.connect(self._source, last)
+        subscription = self.subscribe(last)
         try:
             signal = signals.get(timeout=timeout)
         except Empty:
@@ -118,9 +134,7 @@ class ImageLoadObject:
         """The images of rising quality as they come; leaving the iteration disposes the load (`aclosing`: at once)."""
         signals: asyncio.Queue[_Signal] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        subscription = self._subscriptions.connect(
-            self._source, _Signals(partial(_call, loop, get_ident(), signals.put_nowait))
-        )
+        subscription = self.subscribe(_Signals(partial(_call, loop, get_ident(), signals.put_nowait)))
         try:
             while (signal := await signals.get()) is not None or self.cancelled:
                 if self.cancelled:
@@ -137,9 +151,20 @@ class ImageLoadObject:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Image] = loop.create_future()
         resolve = partial(_call, loop, get_ident(), partial(self._resolve, future))
-        subscription = self._subscriptions.connect(self._source, _LastSignal(resolve))
-        future.add_done_callback(lambda _: subscription.dispose())
+        subscription = self.subscribe(_LastSignal(resolve))
+        if not future.done():
+            future.add_done_callback(lambda _: subscription.dispose())
         return future
+
+    def _attach(self, observer: Observer[Image]) -> DisposableBase:
+        """Subscribe to the source, whatever it is."""
+        return self._source.subscribe(observer.on_next, observer.on_error, observer.on_completed)
+
+    def _observed(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
+        return self.subscribe(observer)
+
+    def _bytes_observed(self) -> Observable[Progress]:
+        return rx.empty() if self._bytes_so_far is None else self._bytes_so_far
 
     def _would_wait_for_itself(self) -> bool:
         """Blocking this thread would stop what is waited for; where that is not known, any running loop may be it."""

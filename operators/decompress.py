@@ -11,7 +11,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.codecs.description import check_description, frame_shape, stored_dtype
 from cornerstream.operators.codecs.guards import translated
 from cornerstream.operators.decoder_table import NATIVE, decoder_for
-from cornerstream.operators.map_ordered import map_ordered
+from cornerstream.operators.map_ordered import Ready, map_ordered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,15 +81,19 @@ def decompress(
         target: Where the pixels of the one frame are wanted.
     """
 
+    def at_once(frame: EncodedFrame) -> Ready[DecodedFrame] | None:
+        """What costs less than the way to a worker is done here."""
+        if frame.nbytes > _INLINE_BYTES or decoder_for(frame.metadata.transfer_syntax_uid, prefer).name != NATIVE:
+            return None
+        return Ready(decode_frame(frame if target is None else replace(frame, target=target), prefer, limits))
+
     async def decode(frame: EncodedFrame) -> DecodedFrame:
-        """Choose, then hand over; what costs less than the way to a worker is done here."""
+        """Choose, then hand over."""
         decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
         frame = frame if target is None else replace(frame, target=target)
-        if decoder.name == NATIVE and frame.nbytes <= _INLINE_BYTES:
-            return decode_frame(frame, prefer, limits)
         return await workers.run(decode_frame, frame, prefer, limits, holds_lock=not decoder.releases_gil)
 
-    return map_ordered(decode, max_concurrent)
+    return map_ordered(decode, max_concurrent, at_once=at_once)
 
 
 def _check_result(frame: DecodedFrame, name: str) -> None:

@@ -5,24 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex import Observable
-from reactivex.disposable import CompositeDisposable, Disposable
+from reactivex.abc import DisposableBase
 
 from cornerstream.operators.bridge import on_loop, spawn, was_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+    from reactivex.abc import ObserverBase, SchedulerBase
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
+@dataclass(frozen=True, slots=True)
+class Ready(Generic[R]):
+    """A result that costs less than a task would."""
+
+    value: R
+
+
 def map_ordered(
-    function: Callable[[T], Awaitable[R]], max_concurrent: int = 4, max_waiting: int | None = None
+    function: Callable[[T], Awaitable[R]],
+    max_concurrent: int = 4,
+    max_waiting: int | None = None,
+    at_once: Callable[[T], Ready[R] | None] | None = None,
 ) -> Callable[[Observable[T]], Observable[R]]:
     """Map each value through an async function, at most `max_concurrent` at a time.
 
@@ -41,6 +52,7 @@ def map_ordered(
         max_waiting: Results held because an earlier one is not there yet; while there are so many, no further call
             starts, so that one slow call does not fill the memory with what follows it. As many as `max_concurrent` if
             it is `None`.
+        at_once: Called first, in the source's own time; where it has the result ready, `function` is not called.
 
     Raises:
         ValueError: A bound is too small.
@@ -51,14 +63,31 @@ def map_ordered(
 
     def operator(source: Observable[T]) -> Observable[R]:
         def subscribe(observer: ObserverBase[R], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            run = _Ordered(observer, function, max_concurrent, waiting)
-            # The inner subscription is the disposable's, so that an upstream that ends at once is let go as well.
+            run = _Ordered(observer, function, at_once, max_concurrent, waiting)
             upstream = source.subscribe(run.on_next, run.on_error, run.on_completed, scheduler=scheduler)
-            return CompositeDisposable(Disposable(run.dispose), upstream)
+            return _Both(run, upstream)
 
         return Observable(subscribe)
 
     return operator
+
+
+class _Both(DisposableBase):
+    """The run and its upstream, which may have ended already."""
+
+    __slots__ = ("_run", "_upstream")
+
+    def __init__(self, run: _Ordered[Any, Any], upstream: DisposableBase) -> None:
+        self._run: _Ordered[Any, Any] | None = run
+        self._upstream: DisposableBase | None = upstream
+
+    def dispose(self) -> None:
+        run, self._run = self._run, None
+        upstream, self._upstream = self._upstream, None
+        if run is not None:
+            run.dispose()
+        if upstream is not None:
+            upstream.dispose()
 
 
 class _Ordered(Generic[T, R]):
@@ -68,11 +97,13 @@ class _Ordered(Generic[T, R]):
         self,
         observer: ObserverBase[R],
         function: Callable[[T], Awaitable[R]],
+        at_once: Callable[[T], Ready[R] | None] | None,
         max_concurrent: int,
         max_waiting: int,
     ) -> None:
         self._observer: ObserverBase[R] | None = observer
         self._function = function
+        self._at_once = at_once
         self._max_concurrent = max_concurrent
         self._max_calls = max_concurrent + max_waiting
         self._loop = asyncio.get_running_loop()
@@ -116,8 +147,24 @@ class _Ordered(Generic[T, R]):
         ):
             call: _Call[R] = _Call()
             self._calls.append(call)
-            self._running += 1
-            call.task = spawn(self._run(call, self._waiting.popleft()), self._loop)
+            value = self._waiting.popleft()
+            if self._at_once is None or not self._is_ready(call, self._at_once, value):
+                self._running += 1
+                call.task = spawn(self._run(call, value), self._loop)
+
+    def _is_ready(self, call: _Call[R], at_once: Callable[[T], Ready[R] | None], value: T) -> bool:
+        """Take and send a result that is ready; false where `function` is needed."""
+        try:
+            ready = at_once(value)
+        except Exception as error:  # noqa: BLE001 - as for `function`
+            call.error = error
+        else:
+            if ready is None:
+                return False
+            call.result.append(ready.value)
+        call.done = True
+        self._send()
+        return True
 
     async def _run(self, call: _Call[R], value: T) -> None:
         try:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from reactivex import Observable, Subject
 from reactivex import operators as ops
-from reactivex.disposable import CompositeDisposable, SingleAssignmentDisposable
+from reactivex.abc import DisposableBase
+from reactivex.disposable import SingleAssignmentDisposable
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.operators.map_ordered import map_ordered
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
-    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+    from reactivex.abc import ObserverBase, SchedulerBase
 
     from cornerstream.images.frames import DecodedFrame
     from cornerstream.images.metadata import LookupTable, Palette
@@ -152,16 +153,15 @@ def _beside(
     def operator(source: Observable[DecodedFrame]) -> Observable[DecodedFrame]:
         def subscribe(observer: ObserverBase[DecodedFrame], scheduler: SchedulerBase | None = None) -> DisposableBase:
             run = _Detour(observer, is_slow, slow)
-            return CompositeDisposable(
-                source.subscribe(run.send, run.fail, run.complete, scheduler=scheduler), run.subscription
-            )
+            run.upstream = source.subscribe(run.send, run.fail, run.complete, scheduler=scheduler)
+            return run
 
         return Observable(subscribe)
 
     return operator
 
 
-class _Detour:
+class _Detour(DisposableBase):
     """One subscription of `_beside`; the way through `slow` is made for the first frame that needs it."""
 
     def __init__(
@@ -170,12 +170,18 @@ class _Detour:
         is_slow: Callable[[DecodedFrame], bool],
         slow: Callable[[Observable[DecodedFrame]], Observable[DecodedFrame]],
     ) -> None:
-        self.subscription = SingleAssignmentDisposable()
+        self.upstream: DisposableBase | None = None
+        self._way: SingleAssignmentDisposable | None = None
         self._observer = observer
         self._is_slow = is_slow
         self._slow = slow
         self._entry: Subject[DecodedFrame] | None = None
         self._out = 0
+
+    def dispose(self) -> None:
+        for one in (self.upstream, self._way):
+            if one is not None:
+                one.dispose()
 
     def send(self, frame: DecodedFrame) -> None:
         if not self._out and not self._is_slow(frame):
@@ -183,7 +189,8 @@ class _Detour:
             return
         if self._entry is None:
             self._entry = Subject()
-            self.subscription.disposable = self._entry.pipe(self._slow).subscribe(
+            self._way = SingleAssignmentDisposable()
+            self._way.disposable = self._entry.pipe(self._slow).subscribe(
                 self._back, self._observer.on_error, self._observer.on_completed
             )
         self._out += 1

@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from ssl import SSLContext
 
-    from reactivex import Observable
-
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
-    from cornerstream.images.load_object import Progress
+    from cornerstream.images.load_object import ImageLoadObject, Progress
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.loop_host import LoopHost
     from cornerstream.operators.protocols import Transport
@@ -167,9 +165,9 @@ class Engine:
         rank: RankCell,
         on_progress: Callable[[Progress], None],
         target: PixelTarget | None,
-    ) -> Observable[Image]:
+    ) -> ImageLoadObject:
         loader = self.options.registry.loader_for(image_id)
-        return loader(image_id, self.context(rank, on_progress, target)).observable
+        return loader(image_id, self.context(rank, on_progress, target))
 
     def _is_kept(self, image_id: ImageId) -> bool:
         return self.loads.keeps(image_id)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from reactivex import Observable
-from reactivex.disposable import Disposable
+from reactivex.abc import DisposableBase
 from reactivex.subject import ReplaySubject
 
-from cornerstream.images.load_object import ImageLoadObject, Progress
+from cornerstream.images.load_object import ImageLoadObject
+from cornerstream.members import Member
 from cornerstream.ranks import Rank, RankCell
-from cornerstream.sharing import Member
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
+    from cornerstream.images.load_object import Progress
     from cornerstream.images.pixel_target import PixelTarget
+    from cornerstream.images.subscriptions import Observer
     from cornerstream.loop_host import LoopHost
     from cornerstream.sharing import SharedLoads
 
@@ -57,8 +56,8 @@ class Load(ImageLoadObject):
         self._keep = keep
         self._target = target
         self._reads = reads
-        self._bytes: ReplaySubject[Progress] = ReplaySubject(1)
-        super().__init__(image_id, Observable(self._join), self._bytes)
+        self._bytes = _Bytes()
+        super().__init__(image_id, _NOTHING)
 
     @property
     def rank(self) -> Rank:
@@ -77,7 +76,7 @@ class Load(ImageLoadObject):
     def _would_wait_for_itself(self) -> bool:
         return self._host.is_current()
 
-    def _join(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
+    def _attach(self, observer: Observer[Image]) -> DisposableBase:
         member = Member(
             self.image_id,
             observer,
@@ -88,13 +87,60 @@ class Load(ImageLoadObject):
             reads=self._reads,
         )
         self._host.call(self._loads.join, member)
-        return Disposable(self._leaver(member))
+        return _Place(self._host, self._loads, member)
 
-    def _leaver(self, member: Member) -> Callable[[], None]:
-        host, loads = self._host, self._loads
+    def _bytes_observed(self) -> Observable[Progress]:
+        return self._bytes.observed()
 
-        def leave() -> None:
-            member.observer = None  # at once, also from another thread: what is not delivered yet never is
-            host.call(loads.leave, member)
 
-        return leave
+class _Place(DisposableBase):
+    """A member's place among those who wait for an image; disposing gives it up."""
+
+    __slots__ = ("_host", "_loads", "_member")
+
+    def __init__(self, host: LoopHost, loads: SharedLoads, member: Member) -> None:
+        self._host = host
+        self._loads = loads
+        self._member = member
+
+    def dispose(self) -> None:
+        self._member.observer = None  # at once, also from another thread: what is not delivered yet never is
+        self._host.call(self._loads.leave, self._member)
+
+
+class _Bytes:
+    """The last progress of a load; a subject, which costs more than a small load, is made when somebody asks for one."""
+
+    __slots__ = ("_ended", "_latest", "_lock", "_subject")
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # who asks may do so from another thread than the loop's
+        self._latest: Progress | None = None
+        self._ended = False
+        self._subject: ReplaySubject[Progress] | None = None
+
+    def on_next(self, progress: Progress) -> None:
+        with self._lock:
+            self._latest, subject = progress, self._subject
+        if subject is not None:
+            subject.on_next(progress)
+
+    def on_completed(self) -> None:
+        with self._lock:
+            self._ended, subject = True, self._subject
+        if subject is not None:
+            subject.on_completed()
+
+    def observed(self) -> Observable[Progress]:
+        """The last progress so far, then those to come, then the end."""
+        with self._lock:
+            if self._subject is None:
+                self._subject = ReplaySubject(1)
+                if self._latest is not None:
+                    self._subject.on_next(self._latest)
+                if self._ended:
+                    self._subject.on_completed()
+            return self._subject
+
+
+_NOTHING: Observable[Image] = Observable()  # a load joins those of its session; it has no source of its own

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler import CurrentThreadScheduler
 
 from cornerstream.images.errors import ImageLoadError, ObserverError
@@ -17,8 +16,7 @@ from cornerstream.ranks import BestRank, Lane
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from reactivex import Observable
-    from reactivex.abc import ObserverBase
+    from reactivex.abc import DisposableBase
 
     from cornerstream.cache import ByteCache
     from cornerstream.events import Recorder
@@ -26,55 +24,24 @@ if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
     from cornerstream.images.pixel_target import PixelTarget
+    from cornerstream.images.subscriptions import Observer
+    from cornerstream.members import Member
     from cornerstream.ranks import RankCell
 
 
-class Member:
-    """One subscriber of one load.
+class Source(Protocol):
+    """What a load is subscribed to: an image load object, or an observable."""
 
-    Args:
-        image_id: What it wants.
-        observer: Who receives images, completion or an error.
-        rank: How soon it wants it; may change.
-        keep: The complete image goes into the cache.
-        progress: Hears of bytes as they come, and of the end.
-        target: Where it wants the pixels.
-        reads: It looks at the image whatever its lane, as a stream does that runs in the lane of prefetch.
-    """
-
-    __slots__ = ("_reads", "image_id", "keep", "key", "observer", "progress", "rank", "target")
-
-    def __init__(
-        self,
-        image_id: ImageId,
-        observer: ObserverBase[Image],
-        rank: RankCell,
-        *,
-        keep: bool,
-        progress: ObserverBase[Progress],
-        target: PixelTarget | None = None,
-        reads: bool = False,
-    ) -> None:
-        self.image_id = image_id
-        self.key: Hashable = image_id
-        self._reads = reads
-        self.target = target
-        self.observer: ObserverBase[Image] | None = observer
-        self.rank = rank
-        self.keep = keep and target is None  # memory of the caller's is no place for the cache's images
-        self.progress = progress
-
-    @property
-    def reads(self) -> bool:
-        """Somebody looks at the image; prefetch does not."""
-        return self._reads or self.rank.value.lane < Lane.PREFETCH
+    def subscribe(self, observer: Any, /) -> DisposableBase:
+        """Start it for an observer."""
+        ...
 
 
 class SharedLoads:
     """The loads in flight, one an image. Touched on the loop only; it needs no locks for that reason.
 
     Args:
-        start: Makes the observable of one load; gets its rank, where to report bytes, and where the pixels are wanted.
+        start: Makes the source of one load; gets its rank, where to report bytes, and where the pixels are wanted.
         cache: Keeps complete images.
         counters: Hears what the loads do.
         tasks: Where the tasks of loads are held.
@@ -84,7 +51,7 @@ class SharedLoads:
 
     def __init__(
         self,
-        start: Callable[[ImageId, RankCell, Callable[[Progress], None], PixelTarget | None], Observable[Image]],
+        start: Callable[[ImageId, RankCell, Callable[[Progress], None], PixelTarget | None], Source],
         cache: ByteCache[Image],
         counters: Recorder,
         tasks: set[asyncio.Task[Any]],
@@ -142,7 +109,7 @@ class SharedLoads:
         if not load.members:
             del self._loads[member.key]
             self._counters.cancelled(load.rank.trace)
-            load.upstream.dispose()
+            load.dispose()
 
     def close(self) -> None:
         """Cancel every load, and refuse those to come."""
@@ -155,7 +122,7 @@ class SharedLoads:
         """Start a load; one with a target is its member's alone."""
         if member.target is not None:
             member.key = member  # nobody else can have what is written into its memory
-        load = self._loads[member.key] = _Load(member.image_id, member.key, member.target)
+        load = self._loads[member.key] = _Load(member.image_id, member.key, member.target, self)
         load.join(member)
         self._counters.queued(load.rank.trace, member.rank.value.lane)
         if CurrentThreadScheduler.singleton().schedule_required():
@@ -171,13 +138,9 @@ class SharedLoads:
         token = running_tasks.set(self._tasks)
         try:
             source = self._start(load.image_id, load.rank, partial(self._on_progress, load), load.target)
-            load.upstream.disposable = source.subscribe(
-                lambda image: self._on_next(load, image),
-                lambda error: self._on_end(load, error),
-                lambda: self._on_end(load, None),
-            )
+            load.hold(source.subscribe(load))
         except Exception as error:  # noqa: BLE001 - a loader may raise anything; its subscribers hear of it
-            self._on_end(load, error)
+            self.end(load, error)
         finally:
             running_tasks.reset(token)
 
@@ -186,12 +149,14 @@ class SharedLoads:
             member.rank.received = load.rank.trace.received
             self._guarded(member, partial(member.progress.on_next, progress))
 
-    def _on_next(self, load: _Load, image: Image) -> None:
+    def publish(self, load: _Load, image: Image) -> None:
+        """Hand an image on to everybody."""
         load.latest = image
         for member in tuple(load.members):
             self._deliver(member, image)
 
-    def _on_end(self, load: _Load, error: BaseException | None) -> None:
+    def end(self, load: _Load, error: BaseException | None) -> None:
+        """A load has ended; everybody hears how."""
         if self._loads.get(load.key) is load:
             del self._loads[load.key]
         members, latest = tuple(load.members), load.latest
@@ -234,7 +199,7 @@ class SharedLoads:
             self._refuse(member, observer, failure)
         return member.observer is not None
 
-    def _refuse(self, member: Member, observer: ObserverBase[Image], error: ImageLoadError) -> None:
+    def _refuse(self, member: Member, observer: Observer[Image], error: ImageLoadError) -> None:
         """End one subscriber with an error of its own."""
         self.leave(member)
         member.observer = observer
@@ -255,18 +220,41 @@ class SharedLoads:
 
 
 class _Load:
-    """One load in flight."""
+    """One load in flight; the observer of its source."""
 
-    __slots__ = ("image_id", "key", "latest", "members", "rank", "target", "upstream")
+    __slots__ = ("_disposed", "_owner", "_upstream", "image_id", "key", "latest", "members", "rank", "target")
 
-    def __init__(self, image_id: ImageId, key: Hashable, target: PixelTarget | None) -> None:
+    def __init__(self, image_id: ImageId, key: Hashable, target: PixelTarget | None, owner: SharedLoads) -> None:
         self.image_id = image_id
         self.key = key
         self.target = target
         self.members: list[Member] = []
         self.rank = BestRank(image_id)
         self.latest: Image | None = None
-        self.upstream = SingleAssignmentDisposable()
+        self._owner = owner
+        self._upstream: DisposableBase | None = None
+        self._disposed = False
+
+    def on_next(self, image: Image) -> None:
+        self._owner.publish(self, image)
+
+    def on_error(self, error: Exception) -> None:
+        self._owner.end(self, error)
+
+    def on_completed(self) -> None:
+        self._owner.end(self, None)
+
+    def hold(self, upstream: DisposableBase) -> None:
+        """Keep what disposes the source; everybody may have left while it was being subscribed to."""
+        self._upstream = upstream
+        if self._disposed:
+            self.dispose()
+
+    def dispose(self) -> None:
+        self._disposed = True
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.dispose()
 
     def join(self, member: Member) -> None:
         self.members.append(member)
