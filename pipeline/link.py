@@ -22,6 +22,7 @@ _GAINS = (1.0, 8.0)
 _GAIN_UP = 1.25
 _GAIN_DOWN = 0.97
 _LATENCY_SECONDS = 10.0  # a latency is believed for
+_LONGER = 1.5  # than before: the way to the server is another one
 _DRAIN_SECONDS = 0.5  # longest wait for an empty link
 
 
@@ -84,6 +85,8 @@ class LinkEstimate:
         Only an answer over an empty link can make the latency greater: all others may have queued behind our own.
         """
         if alone:
+            if self._draining is not None and seconds > _LONGER * self.latency:
+                self._rates.clear()  # measured with too little under way: start afresh
             self.latency = seconds
             self._verified = now
             self._draining = None
@@ -107,7 +110,7 @@ class LinkEstimate:
 
     def drains(self, now: float) -> bool:
         """Nothing new, so that the next request finds the link empty and tells its latency; not for long."""
-        if now - self._verified < _LATENCY_SECONDS:
+        if self.latency == inf or now - self._verified < _LATENCY_SECONDS:
             return False
         if self._draining is None:
             self._draining = now

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from cornerstream.hosts import origin_of_url
+from cornerstream.network_gate import NetworkGate, Passage
+from cornerstream.ranks import Lane, Rank, RankCell
+from tests.support.leaks import turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+A, B = "http://a/1", "http://b/1"
+
+
+@dataclass(eq=False)
+class Request:
+    """One request: it waits, is under way, or has ended."""
+
+    url: str
+    rank: RankCell
+    task: asyncio.Task[None]
+    finish: asyncio.Event
+    passage: Passage | None = None
+
+    @property
+    def lane(self) -> Lane:
+        return self.rank.value.lane
+
+    @property
+    def waits(self) -> bool:
+        return self.passage is None and not self.task.done()
+
+
+@dataclass
+class Requests:
+    """Requests on one gate, by a clock of their own."""
+
+    gate: NetworkGate
+    everybody: list[Request] = field(default_factory=list)
+    started: list[Request] = field(default_factory=list)
+
+    def ask(self, lane: Lane, distance: float = 0.0, url: str = A) -> Request:
+        finish = asyncio.Event()
+        rank = RankCell(Rank(lane, distance))
+
+        async def run() -> None:
+            async with self.gate.passage(url, rank) as passage:
+                request.passage = passage
+                self.started.append(request)
+                await finish.wait()
+
+        request = Request(url, rank, asyncio.ensure_future(run()), finish)
+        self.everybody.append(request)
+        return request
+
+    def under_way(self) -> list[Request]:
+        return [one for one in self.everybody if one.passage is not None and not one.task.done()]
+
+    def waiting(self) -> list[Request]:
+        return [one for one in self.everybody if one.waits]
+
+    async def end(self) -> None:
+        for request in self.everybody:
+            request.task.cancel()
+        await asyncio.gather(*(request.task for request in self.everybody), return_exceptions=True)
+        assert (self.gate.held, self.gate.waiting, self.gate.bytes_in_flight) == (0, 0, 0)
+        self.gate.close()
+
+
+def gate(slots: int = 8, *, per_host: int | None = None, max_bytes: float = float("inf")) -> NetworkGate:
+    return NetworkGate(slots, reserved=1, per_host=per_host, max_bytes=max_bytes, clock=lambda: 0.0)
+
+
+async def test_an_origin_that_is_full_lets_others_pass() -> None:
+    requests = Requests(gate(8, per_host=2))
+    here = [requests.ask(Lane.INTERACTION, url=A) for _ in range(4)]
+    there = requests.ask(Lane.PREFETCH, url=B)
+    await turns()
+    assert requests.started == [*here[:2], there]
+    here[0].finish.set()
+    await turns()
+    assert requests.started == [*here[:2], there, here[2]]
+    await requests.end()
+
+
+async def test_prefetch_leaves_one_slot_of_all_and_one_of_each_origin() -> None:
+    requests = Requests(gate(4, per_host=3))
+    for url in (A, A, A, B, B):
+        requests.ask(Lane.PREFETCH, url=url)
+    await turns()
+    assert [one.url for one in requests.started] == [A, A, B]
+    requests.ask(Lane.INTERACTION, url=A)
+    await turns()
+    assert requests.started[-1].lane == Lane.INTERACTION
+    await requests.end()
+
+
+async def test_bytes_in_flight_are_bounded_and_a_larger_answer_goes_alone() -> None:
+    requests = Requests(gate(max_bytes=1000))
+    first = requests.ask(Lane.PREFETCH)
+    await turns()
+    assert first.passage is not None
+    first.passage.answered(5000)
+    others = [requests.ask(Lane.PREFETCH) for _ in range(3)]
+    await turns()
+    assert requests.started == [first]
+    first.passage.received(4500)  # 500 are to come; the next is expected to have 5000 as well
+    await turns()
+    assert requests.started == [first]
+    first.finish.set()
+    await turns()
+    assert requests.started == [first, others[0]]
+    await requests.end()
+
+
+async def test_bytes_fetched_ahead_do_not_count_against_what_the_user_waits_for() -> None:
+    requests = Requests(gate(max_bytes=1000))
+    ahead = requests.ask(Lane.PREFETCH)
+    await turns()
+    assert ahead.passage is not None
+    ahead.passage.answered(900)
+    click, second = requests.ask(Lane.INTERACTION), requests.ask(Lane.INTERACTION)
+    await turns()
+    assert requests.started == [ahead, click]
+    click.finish.set()
+    await turns()
+    assert requests.started == [ahead, click, second]
+    await requests.end()
+
+
+async def test_no_prefetch_starts_on_the_origin_of_an_interaction() -> None:
+    requests = Requests(gate())
+    click = requests.ask(Lane.INTERACTION, url=A)
+    here, background = requests.ask(Lane.PREFETCH, url=A), requests.ask(Lane.BACKGROUND, url=A)
+    there = requests.ask(Lane.PREFETCH, url=B)
+    await turns()
+    assert requests.started == [click, there]
+    click.finish.set()
+    await turns()
+    assert requests.started == [click, there, here, background]
+    await requests.end()
+
+
+async def test_prefetch_starts_again_when_an_open_request_is_urgent_no_more() -> None:
+    requests = Requests(gate())
+    click, ahead = requests.ask(Lane.INTERACTION), requests.ask(Lane.PREFETCH)
+    await turns()
+    assert requests.started == [click]
+    click.rank.change(Rank(Lane.PREFETCH, 7))
+    await turns()
+    assert requests.started == [click, ahead]
+    await requests.end()
+
+
+async def test_those_who_wait_are_looked_at_though_nothing_happens() -> None:
+    now = [0.0]
+    requests = Requests(NetworkGate(8, reserved=1, clock=lambda: now[0]))
+    click, ahead = requests.ask(Lane.INTERACTION), requests.ask(Lane.PREFETCH)
+    await turns()
+    assert click.passage is not None
+    click.passage.answered(1000)
+    now[0] = 2.0  # nobody reads it
+    while ahead.waits:
+        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+    assert requests.started == [click, ahead]
+    await requests.end()
+
+
+async def test_equals_go_in_turn_whatever_their_ranks_were_on_the_way() -> None:
+    requests = Requests(gate(1))
+    holder = requests.ask(Lane.INTERACTION)
+    await turns()
+    waiting = [requests.ask(Lane.PREFETCH, distance) for distance in range(5)]
+    await turns()
+    for request in reversed(waiting):
+        request.rank.change(Rank(Lane.BACKGROUND))
+        request.rank.change(Rank(Lane.PREFETCH, 3))
+    for request in [holder, *waiting]:
+        request.finish.set()
+    await asyncio.gather(*(request.task for request in waiting))
+    assert requests.started == [holder, *waiting]
+    await requests.end()
+
+
+async def test_ten_thousand_new_ranks_cost_little() -> None:
+    requests = Requests(gate(1))
+    requests.ask(Lane.INTERACTION)
+    waiting = [requests.ask(Lane.PREFETCH, distance) for distance in range(1000)]
+    await turns()
+    (origin,) = requests.gate._origins.values()
+    sizes = []
+    for number in range(10_000):
+        waiting[number % 1000].rank.change(Rank(Lane.PREFETCH, float(number * 7919 % 10_007)))
+        sizes.append(len(origin.waiters._heap))
+    assert max(sizes) < 3000  # and so each costs a push on a heap of bounded size
+    await requests.end()
+
+
+async def test_origins_that_are_idle_are_forgotten() -> None:
+    requests = Requests(gate())
+    kept = requests.ask(Lane.INTERACTION, url="http://kept/")
+    await turns()
+    for number in range(200):
+        request = requests.ask(Lane.INTERACTION, url=f"http://host{number}/")
+        request.finish.set()
+        await request.task
+    assert len(requests.gate._origins) <= 64
+    assert kept in requests.under_way()
+    await requests.end()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: NetworkGate(0), lambda: NetworkGate(1, per_host=0), lambda: NetworkGate(1, max_bytes=0)],
+    ids=["slots", "per host", "bytes"],
+)
+def test_caps_of_nothing_are_refused(make: Callable[[], NetworkGate]) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        make()
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Requests of three origins that come, change their rank, get answers, end and are cancelled, against the rules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.now = 0.0
+        self.requests = Requests(NetworkGate(4, reserved=1, per_host=3, max_bytes=3000, clock=lambda: self.now))
+
+    def on_loop(self, action: Callable[[], object]) -> None:
+        async def act() -> None:
+            action()
+            await turns(6)
+
+        self.loop.run_until_complete(act())
+
+    @rule(lane=st.sampled_from(Lane), distance=st.integers(0, 3), host=st.sampled_from("abc"))
+    def ask(self, lane: Lane, distance: int, host: str) -> None:
+        self.on_loop(lambda: self.requests.ask(lane, distance, f"http://{host}/"))
+
+    @precondition(lambda self: self.requests.everybody)
+    @rule(data=st.data(), lane=st.sampled_from(Lane), distance=st.integers(0, 3))
+    def rank_anew(self, data: st.DataObject, lane: Lane, distance: int) -> None:
+        request = data.draw(st.sampled_from(self.requests.everybody))
+        self.on_loop(lambda: request.rank.change(Rank(lane, distance)))
+
+    @precondition(lambda self: self.requests.everybody)
+    @rule(data=st.data(), in_the_turn_of=st.booleans())
+    def cancel(self, data: st.DataObject, in_the_turn_of: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
+        request = data.draw(st.sampled_from(self.requests.everybody))
+        other = data.draw(st.sampled_from(self.requests.everybody))
+
+        def act() -> None:
+            if in_the_turn_of:  # whoever is let in by the end of this one may be the other
+                request.task.cancel()
+            other.task.cancel()
+
+        self.on_loop(act)
+
+    @precondition(lambda self: self.requests.under_way())
+    @rule(data=st.data(), nbytes=st.one_of(st.none(), st.integers(0, 5000)))
+    def answer(self, data: st.DataObject, nbytes: int | None) -> None:
+        passage = data.draw(st.sampled_from(self.requests.under_way())).passage
+        assert passage is not None
+        self.on_loop(lambda: passage.answered(nbytes))
+
+    @precondition(lambda self: self.requests.under_way())
+    @rule(data=st.data(), nbytes=st.integers(1, 3000), seconds=st.floats(0, 2))
+    def receive(self, data: st.DataObject, nbytes: int, seconds: float) -> None:
+        passage = data.draw(st.sampled_from(self.requests.under_way())).passage
+        assert passage is not None
+        self.now += seconds
+        self.on_loop(lambda: passage.received(nbytes))
+
+    @precondition(lambda self: self.requests.under_way())
+    @rule(data=st.data(), complete=st.booleans())
+    def finish(self, data: st.DataObject, complete: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
+        request = data.draw(st.sampled_from(self.requests.under_way()))
+        assert request.passage is not None
+        request.passage.complete = complete
+        self.on_loop(request.finish.set)
+
+    @invariant()
+    def counts_are_those_of_the_requests(self) -> None:
+        gate, under_way = self.requests.gate, self.requests.under_way()
+        assert (gate.held, gate.waiting) == (len(under_way), len(self.requests.waiting()))
+        remaining = sum(one.passage.transfer.remaining for one in under_way if one.passage is not None)
+        assert gate.bytes_in_flight == round(remaining)
+        assert gate.held <= 4
+        by_host: dict[str, int] = defaultdict(int)
+        for one in under_way:
+            by_host[origin_of_url(one.url)] += 1
+        assert max(by_host.values(), default=0) <= 3
+
+    @invariant()
+    def nobody_waits_who_may_go(self) -> None:
+        under_way = self.requests.under_way()
+        first = min(self.requests.waiting(), key=lambda one: one.rank.value, default=None)
+        if first is not None and not under_way:
+            raise AssertionError(f"{first} waits, and nothing is under way")
+        if first is not None and first.lane == Lane.INTERACTION and len(under_way) < 4:
+            here = [one for one in under_way if one.url == first.url]
+            urgent = [one for one in under_way if one.lane < Lane.PREFETCH]
+            assert len(here) == 3 or urgent, "an interaction waits for what is fetched ahead"
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self.requests.end())
+        self.loop.close()
+
+
+AnyOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnyOrder = AnyOrder.TestCase
