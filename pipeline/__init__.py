@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         register_unknown_image_loader,
         unregister_image_loader,
     )
-    from cornerstream.image_stream import ImageStream
+    from cornerstream.events import SessionEvent
+    from cornerstream.image_stream import ImageStream, Placed
     from cornerstream.images.errors import ImageLoadError
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
@@ -40,14 +41,19 @@ if TYPE_CHECKING:
     from cornerstream.series import Series
     from cornerstream.session import Session
     from cornerstream.stats import SessionStats
+    from cornerstream.stream_progress import StreamProgress
+    from cornerstream.stream_window import ImageFailure
     from cornerstream.study import Study
     from cornerstream.study_policies import StudyPolicy, StudySituation, next_series, priors_last
+    from cornerstream.summaries import Summary
+    from cornerstream.traces import Stage
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Directional": "policies",
     "Image": "images.image",
+    "ImageFailure": "stream_window",
     "ImageId": "images.image_id",
     "ImageLoadError": "images.errors",
     "ImageLoadObject": "images.load_object",
@@ -58,6 +64,7 @@ _HOMES = {
     "Limits": "images.limits",
     "LoadContext": "loaders.context",
     "LoaderRegistry": "registry",
+    "Placed": "image_stream",
     "Prefetch": "prefetch",
     "PrefetchPolicy": "policies",
     "ProcessWorkers": "process_workers",
@@ -66,11 +73,15 @@ _HOMES = {
     "Scroll": "scroll",
     "Series": "series",
     "Session": "session",
+    "SessionEvent": "events",
     "SessionStats": "stats",
     "Situation": "policies",
+    "Stage": "traces",
+    "StreamProgress": "stream_progress",
     "Study": "study",
     "StudyPolicy": "study_policies",
     "StudySituation": "study_policies",
+    "Summary": "summaries",
     "VoiWindow": "images.metadata",
     "Window": "policies",
     "around": "policies",
@@ -89,6 +100,7 @@ _HOMES = {
 __all__ = [
     "Directional",
     "Image",
+    "ImageFailure",
     "ImageId",
     "ImageLoadError",
     "ImageLoadObject",
@@ -99,6 +111,7 @@ __all__ = [
     "Limits",
     "LoadContext",
     "LoaderRegistry",
+    "Placed",
     "Prefetch",
     "PrefetchPolicy",
     "ProcessWorkers",
@@ -107,11 +120,15 @@ __all__ = [
     "Scroll",
     "Series",
     "Session",
+    "SessionEvent",
     "SessionStats",
     "Situation",
+    "Stage",
+    "StreamProgress",
     "Study",
     "StudyPolicy",
     "StudySituation",
+    "Summary",
     "VoiWindow",
     "Window",
     "around",

@@ -70,7 +70,7 @@ class Engine:
         self.host = host
         self.options = options
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.events = Events(host, self._report)
+        self.events = Events(host)
         self.counters = Counters(self.events)
         self.network = NetworkGate(
             options.max_requests,
@@ -91,7 +91,9 @@ class Engine:
         self._transport: Transport = options.transport or own
         self.budget = Budget(options.cache_bytes)
         self.cache: ByteCache[Image] = ByteCache(self.budget, lambda image: image.nbytes, share=IMAGES_SHARE)
-        self.resources = SharedResources(self.budget, self.context, self._is_kept)
+        self.resources = SharedResources(
+            self.budget, self.context, options.limits, self._is_here, recorder=self.counters, keeps=self._is_kept
+        )
         self.cache.on_evict = self.counters.evicted
         self.board = WishBoard(lambda: self.cache.budget)
         self.loads = SharedLoads(
@@ -168,6 +170,9 @@ class Engine:
     ) -> ImageLoadObject:
         loader = self.options.registry.loader_for(image_id)
         return loader(image_id, self.context(rank, on_progress, target))
+
+    def _is_here(self, image_id: ImageId) -> bool:
+        return image_id in self.cache or image_id in self.resources.frames.cache
 
     def _is_kept(self, image_id: ImageId) -> bool:
         return self.loads.keeps(image_id)

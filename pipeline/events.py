@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from reactivex import Observable
-from reactivex.disposable import Disposable
+from cornerstream.listeners import Listeners
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+    from collections.abc import Hashable
 
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
@@ -168,21 +164,23 @@ class Events:
         session   queued────started────first byte──received──decoded──cached
         events    ──queued────started────first byte──received──decoded──cached──┄ completes when the session is closed
 
-    Nothing is made, and nothing kept, while nobody is subscribed. A subscriber that raises is let go and reported.
+    Nothing is made, and nothing kept, while nobody is subscribed.
 
     Args:
         host: The session's loop.
-        report: Hears of subscribers that raise.
     """
 
-    def __init__(self, host: LoopHost, report: Callable[[str, BaseException], None]) -> None:
+    def __init__(self, host: LoopHost) -> None:
         self._host = host
-        self._report = report
-        self._observers: list[ObserverBase[SessionEvent]] = []
+        self._listeners: Listeners[SessionEvent] = Listeners(host, self._on_change)
         self._waiting: list[SessionEvent] = []
         self._closed = False
-        self.heard = False
-        self.observable: Observable[SessionEvent] = Observable(self._subscribe)
+        self.observable = self._listeners.observable
+
+    @property
+    def heard(self) -> bool:
+        """Somebody is subscribed."""
+        return self._listeners.heard
 
     def tell(self, event: SessionEvent) -> None:
         """Hand an event on in the next turn of the loop, so that whoever hears it may do with the session what he likes."""
@@ -193,35 +191,14 @@ class Events:
     def close(self) -> None:
         """Hand on what waits, and complete."""
         self._hand_on()
-        observers, self._observers = self._observers, []
-        self._closed, self.heard = True, False
-        for observer in observers:
-            self._guarded(observer, observer.on_completed)
+        self._closed = True
+        self._listeners.complete()
 
-    def _subscribe(self, observer: ObserverBase[SessionEvent], _: SchedulerBase | None = None) -> DisposableBase:
-        self._host.call(self._add, observer)
-        return Disposable(lambda: self._host.call(self._remove, observer))
-
-    def _add(self, observer: ObserverBase[SessionEvent]) -> None:
+    def _on_change(self, _: object) -> None:
         if self._closed:
-            observer.on_completed()
-            return
-        self._observers.append(observer)
-        self.heard = True
-
-    def _remove(self, observer: ObserverBase[SessionEvent]) -> None:
-        self._observers = [other for other in self._observers if other is not observer]
-        self.heard = bool(self._observers)
+            self._listeners.complete()
 
     def _hand_on(self) -> None:
         events, self._waiting = self._waiting, []
         for event in events:
-            for observer in tuple(self._observers):
-                self._guarded(observer, partial(observer.on_next, event))
-
-    def _guarded(self, observer: ObserverBase[SessionEvent], tell: Callable[[], None]) -> None:
-        try:
-            tell()
-        except Exception as error:  # noqa: BLE001 - whatever a subscriber raises must not reach the loads
-            self._remove(observer)
-            self._report("a subscriber of the session's events raised", error)
+            self._listeners.tell(event)

@@ -1,167 +1,201 @@
-"""Images as a stream: in order, a bounded number of loads ahead, at the pace of whoever reads."""
+"""Images as a stream: a bounded number of loads ahead, at the pace of whoever reads."""
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from reactivex import Observable
-from reactivex.disposable import SerialDisposable
-
-from cornerstream.images.errors import ObserverError
-from cornerstream.operators.bridge import from_async_generator, running_tasks
-from cornerstream.ranks import Lane, Rank
+from cornerstream.ranks import Rank
+from cornerstream.stream_faces import StreamFaces
+from cornerstream.stream_window import ImageFailure, Window
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+    from reactivex import Observable
 
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.load import Load
-    from cornerstream.loop_host import LoopHost
+    from cornerstream.ranks import Lane
+    from cornerstream.stream_faces import Loop
+    from cornerstream.stream_order import Place, Plan
+    from cornerstream.stream_progress import Meter, ProgressBoard, StreamProgress
+    from cornerstream.stream_window import Bounds
+    from cornerstream.wanted import Upcoming
+
+T = TypeVar("T")
+R = TypeVar("R")
+V = TypeVar("V")
 
 
 class LoadMaker(Protocol):
     """Makes a load of the session."""
 
-    def __call__(self, image_id: ImageId, rank: Rank, /, *, target: PixelTarget | None) -> Load:
+    def __call__(
+        self, image_id: ImageId, rank: Rank, /, *, keep: bool, target: PixelTarget | None, reads: bool
+    ) -> Load:
         """A load at a rank, its pixels where they are wanted."""
         ...
 
 
-class ImageStream:
-    """The images of a series, in its order: subscribe, `async for`, or plain `for`.
+class Source(Protocol):
+    """What a stream is of: a plan that is there, or on its way."""
+
+    async def plan(self) -> Plan:
+        """The plan."""
+        ...
+
+    def __len__(self) -> int:
+        """Images in all; may block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How a stream's loads are made.
+
+    Attributes:
+        bounds: What may be ahead of the reader.
+        lane: The lane of its loads.
+        keep: Images go into the session's cache as well.
+        targets: Where the pixels of an image are wanted, by its index in its series.
+        announce: Tells the session what a run is going to want, so that frames of one instance come together.
+    """
+
+    bounds: Bounds
+    lane: Lane
+    keep: bool
+    targets: Callable[[Place], PixelTarget | None]
+    announce: Callable[[Sequence[ImageId], Lane], Upcoming]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed(Generic[V]):
+    """An image, or its failure, with its place.
+
+    Attributes:
+        place: Its series, and its index there.
+    """
+
+    place: Place
+    value: V
+
+
+class ImageStream(StreamFaces[T], Generic[T]):
+    """The images of a series, or of several: subscribe, `async for`, or plain `for`.
 
     ::
 
-        image ids   0 1 2 3 4 5 …       at most `ahead` of them loading or waiting to be read
+        image ids   0 1 2 3 4 5 …       so many of them loading or waiting to be read as its bounds allow
         images      ──0──1─2───3──4─5|
 
-    Each subscription or iteration is a run of its own. Memory holds the images ahead and no more: the next load starts
-    when an image has been taken. The first failure ends the run with that error. Disposing, or leaving the iteration,
-    cancels what is ahead.
+    Each subscription or iteration is a run of its own. Memory holds what is ahead and no more: the next load starts when
+    an image has been taken. Disposing, or leaving the iteration, cancels what is ahead.
 
     Args:
-        image_ids: What to load, in order.
-        host: The session's loop.
+        loop: Where it runs.
+        source: What it is of.
         load: Makes a load at a rank.
-        tasks: Where the session holds its tasks.
-        ahead: Loads ahead of the reader, from 1.
-        lane: The lane they run in.
-        targets: Where the pixels of each image are wanted.
+        options: How loads are made.
+        choose: Gives what is handed over of an image or a failure, `None` to leave it out, or raises.
+        board: Shows how far it is.
+
+    Attributes:
+        placed: The same images, each with its series and its index there.
     """
 
     def __init__(
         self,
-        image_ids: Sequence[ImageId],
-        host: LoopHost,
+        loop: Loop,
+        source: Source,
         load: LoadMaker,
-        tasks: set[asyncio.Task[Any]],
-        *,
-        ahead: int = 8,
-        lane: Lane = Lane.PREFETCH,
-        targets: Sequence[PixelTarget] | None = None,
+        options: StreamOptions,
+        choose: Callable[[Image | ImageFailure], T | None],
+        board: ProgressBoard,
     ) -> None:
-        if ahead < 1:
-            raise ValueError(f"ahead is at least 1, not {ahead}")
-        self._image_ids = image_ids
-        self._host = host
+        super().__init__(loop, lambda: self._run(_value_of))
+        self._source = source
         self._load = load
-        self._tasks = tasks
-        self._ahead = ahead
-        self._lane = lane
-        self._targets = targets
-        self.observable: Observable[Image] = Observable(self._subscribe)
+        self._options = options
+        self._choose = choose
+        self._board = board
+        self.placed: StreamFaces[Placed[T]] = StreamFaces(loop, lambda: self._run(Placed))
 
     def __len__(self) -> int:
-        return len(self._image_ids)
+        return len(self._source)
 
-    def subscribe(self, *args: Any, **kwargs: Any) -> DisposableBase:
-        """As `Observable.subscribe`; observers are called on the session's loop."""
-        return self.observable.subscribe(*args, **kwargs)
+    @property
+    def progress(self) -> Observable[StreamProgress]:
+        """How far the run that began last is, as it goes on; completes with that run."""
+        return self._board.observable
 
-    def pipe(self, *operators: Callable[[Any], Any]) -> Any:
-        """As `Observable.pipe`."""
-        return self.observable.pipe(*operators)
+    @property
+    def progress_now(self) -> StreamProgress:
+        """How far the run that began last is; after its end, how far it came."""
+        return self._board.now
 
-    def __aiter__(self) -> AsyncGenerator[Image, None]:  # noqa: PYI058 - one that can be closed
-        return self._run() if self._host.is_current() else self._from_elsewhere()
-
-    def __iter__(self) -> Iterator[Image]:
-        images = self._run()
-        try:
-            while (image := self._host.block(_next(images))) is not None:
-                yield image
-        finally:
-            if not self._host.has_ended:  # else the loop has closed it
-                self._host.block(_close(images))
-
-    async def _from_elsewhere(self) -> AsyncGenerator[Image, None]:
-        images = self._run()
-        try:
-            while (image := await self._host.run(_next(images))) is not None:
-                yield image
-        finally:
-            if not self._host.has_ended:
-                await self._host.run(_close(images))
-
-    async def _run(self) -> AsyncGenerator[Image, None]:
+    async def _run(self, pack: Callable[[Place, T], R]) -> AsyncGenerator[R, None]:
         """The one run behind every face: a window of loads that moves as images are taken."""
-        ids = enumerate(self._image_ids)
-        ahead: deque[tuple[Load, asyncio.Future[Image]]] = deque(
-            self._start(*item) for item in islice(ids, self._ahead)
-        )
+        window: Window | None = None
+        meter = self._board.begin(lambda: 0 if window is None else window.bytes_received)
         try:
-            while ahead:
-                image = await ahead[0][1]
-                ahead.popleft()
-                ahead.extend(self._start(*item) for item in islice(ids, 1))
-                yield image
-                del image  # the reader has it now
+            plan = await self._source.plan()
+            meter.total = len(plan)
+            upcoming = self._options.announce(plan.image_ids, self._options.lane)
+            with upcoming:
+                window = Window(plan, partial(self._make, upcoming), self._options.bounds)
+                window.fill()
+                while window:
+                    place, value = await self._take(window, meter)
+                    if value is not None:
+                        yield pack(place, value)
+                        del value  # the reader has it now
         finally:
-            for load, future in ahead:
-                load.cancel()
-                if future.done() and not future.cancelled():
-                    future.exception()  # looked at, so that nobody reports it
+            if window is not None:
+                meter.ahead, meter.received = len(window), meter.received + window.bytes_received
+                window.close()
+            self._board.end(meter)
 
-    def _start(self, index: int, image_id: ImageId) -> tuple[Load, asyncio.Future[Image]]:
-        target = None if self._targets is None else self._targets[index]
-        load = self._load(image_id, Rank(self._lane, index), target=target)
-        return load, load.begin()
+    async def _take(self, window: Window, meter: Meter) -> tuple[Place, T | None]:
+        """The next image, its successor being loaded already."""
+        place, outcome, nbytes = await window.take()
+        window.fill()
+        meter.received += nbytes
+        meter.ahead = len(window)
+        if isinstance(outcome, ImageFailure):
+            meter.failed += 1
+        else:
+            meter.done += 1
+            meter.pixel_bytes += outcome.nbytes
+        self._board.changed(meter)
+        return place, self._choose(outcome)
 
-    def _subscribe(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
-        subscription = SerialDisposable()
-
-        def begin() -> None:
-            if subscription.is_disposed:
-                return
-            token = running_tasks.set(self._tasks)
-            try:
-                subscription.disposable = from_async_generator(self._run).subscribe(
-                    lambda image: _hand_on(observer, image), observer.on_error, observer.on_completed
-                )
-            finally:
-                running_tasks.reset(token)
-
-        self._host.call(begin)
-        return subscription
+    def _make(self, upcoming: Upcoming, place: Place) -> Load:
+        rank = Rank(self._options.lane, upcoming.position)
+        upcoming.position += 1
+        target = self._options.targets(place)
+        return self._load(place.image_id, rank, keep=self._options.keep, target=target, reads=True)
 
 
-def _hand_on(observer: ObserverBase[Image], image: Image) -> None:
-    try:
-        observer.on_next(image)
-    except Exception as error:
-        raise ObserverError(f"on_next raised {error!r}", image_id=image.image_id) from error
+def raising(outcome: Image | ImageFailure) -> Image:
+    """End the run with the first failure."""
+    if isinstance(outcome, ImageFailure):
+        raise outcome.error
+    return outcome
 
 
-async def _next(images: AsyncGenerator[Image, None]) -> Image | None:
-    return await anext(images, None)
+def yielding(outcome: Image | ImageFailure) -> Image | ImageFailure:
+    """Hand failures over."""
+    return outcome
 
 
-async def _close(images: AsyncGenerator[Image, None]) -> None:
-    await images.aclose()
+def skipping(outcome: Image | ImageFailure) -> Image | None:
+    """Leave failures out; the progress counts them."""
+    return None if isinstance(outcome, ImageFailure) else outcome
+
+
+def _value_of(_: Place, value: V) -> V:
+    return value

@@ -11,10 +11,9 @@ from reactivex.disposable import Disposable
 
 from cornerstream.engine import Engine, Options
 from cornerstream.folder import list_folder
-from cornerstream.image_stream import ImageStream
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.images.pixel_target import PixelTarget, targets_of
+from cornerstream.images.pixel_target import PixelTarget
 from cornerstream.load import Load
 from cornerstream.loop_host import LoopHost, running_loop
 from cornerstream.operators.decoder_table import checked_name
@@ -24,7 +23,8 @@ from cornerstream.prefetch import Prefetch, wanted_of_series, wanted_of_study
 from cornerstream.ranks import Lane, Rank
 from cornerstream.registry import LoaderRegistry, default_registry
 from cornerstream.scroll import Scroll
-from cornerstream.series import Listing, Series, image_ids_of, series_of
+from cornerstream.series import Listing, Series, series_of
+from cornerstream.streaming import Streaming
 from cornerstream.study import Study, list_studies, list_study
 from cornerstream.study_policies import next_series
 
@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
+    from reactivex import Observable
     from reactivex.abc import DisposableBase
 
+    from cornerstream.events import SessionEvent
     from cornerstream.operators.protocols import Transport
     from cornerstream.policies import PrefetchPolicy
     from cornerstream.prefetch import Wanted
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from cornerstream.workers import WorkerScheduler
 
 
-class Session:
+class Session(Streaming):
     """Loads images over one loop, two lanes and one cache; use it with `async with` or with `with`.
 
     In `async with` it lives on the running loop, in `with` on a loop in a thread of its own; used without either, on the
@@ -57,6 +59,8 @@ class Session:
     Args:
         cache_bytes: Budget in bytes of all that is kept: decoded images, encoded frames, files and metadata.
         max_requests: Responses open at once; one is never taken by prefetch.
+        max_requests_per_host: Responses open at once from one origin; as many as `max_requests` by default.
+        max_bytes_in_flight: Bytes asked for and not here yet; a larger response goes alone.
         max_workers: Decoders at once; the cores of this process by default.
         executor: Runs the decoders in place of the session's own threads; it stays its owner's to shut down.
         isolated: Decode in processes: one that crashes, hangs, or reaches `limits.decode_seconds` or `limits.decode_bytes`
@@ -78,6 +82,8 @@ class Session:
         *,
         cache_bytes: int = 1 << 30,
         max_requests: int = 8,
+        max_requests_per_host: int | None = None,
+        max_bytes_in_flight: int = 64 << 20,
         max_workers: int | None = None,
         executor: Executor | None = None,
         isolated: bool = False,
@@ -94,6 +100,8 @@ class Session:
             registry=registry,
             cache_bytes=cache_bytes,
             max_requests=max_requests,
+            max_requests_per_host=max_requests_per_host,
+            max_bytes_in_flight=max_bytes_in_flight,
             max_workers=max_workers,
             executor=executor,
             isolated=isolated,
@@ -190,32 +198,6 @@ class Session:
         )
         return listing
 
-    def stream(
-        self,
-        series: Series | Sequence[ImageId | str],
-        *,
-        ahead: int = 8,
-        lane: Lane = Lane.PREFETCH,
-        out: NDArray[np.generic] | None = None,
-        dtype: DTypeLike | None = None,
-    ) -> ImageStream:
-        """The images of a series in order, at most `ahead` of them loading or waiting.
-
-        Args:
-            series: What to load.
-            ahead: Loads ahead of the reader, from 1.
-            lane: The lane they run in.
-            out: A volume: `out[i]` receives the pixels of the i-th image; see `load`.
-            dtype: Another dtype for the pixels; see `load`.
-
-        Raises:
-            ValueError: `out` has another length than the series, is read-only, or not of `dtype`.
-        """
-        engine, image_ids = self._engine, image_ids_of(series)
-        targets = None if out is None and dtype is None else targets_of(len(image_ids), out, dtype)
-        load = partial(self._load_on, engine)
-        return ImageStream(image_ids, engine.host, load, engine.tasks, ahead=ahead, lane=lane, targets=targets)
-
     def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
         """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""
         engine = self._engine
@@ -281,6 +263,11 @@ class Session:
         engine.host.call(engine.cache.pin, key)
         return Disposable(lambda: engine.host.call(engine.cache.unpin, key))
 
+    @property
+    def events(self) -> Observable[SessionEvent]:
+        """What happens to images from now on: loads queued, started, received, cancelled, …; see `events.py`."""
+        return self._engine.events.observable
+
     def stats(self) -> SessionStats:
         """The figures now; from another thread they may be a moment old."""
         return self._engine.stats()
@@ -345,8 +332,16 @@ class Session:
         return prefetch
 
     def _load_on(
-        self, engine: Engine, image_id: ImageId, rank: Rank, *, keep: bool = True, target: PixelTarget | None = None
+        self,
+        engine: Engine,
+        image_id: ImageId,
+        rank: Rank,
+        /,
+        *,
+        keep: bool = True,
+        target: PixelTarget | None = None,
+        reads: bool = False,
     ) -> Load:
-        load = Load(image_id, engine.host, engine.loads, rank, keep=keep, target=target)
+        load = Load(image_id, engine.host, engine.loads, rank, keep=keep, target=target, reads=reads)
         self._loads.add(load)
         return load

@@ -1,0 +1,171 @@
+"""The loads ahead of a stream's reader: a bounded number of them, and a bounded number of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import ImageLoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cornerstream.images.image import Image
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.load import Load
+    from cornerstream.series import Series
+    from cornerstream.stream_order import Place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageFailure:
+    """What a stream hands over in the place of an image that could not be had.
+
+    Attributes:
+        index: Its index in its series, from 0.
+        error: Why.
+        series: Its series.
+    """
+
+    image_id: ImageId
+    index: int
+    error: ImageLoadError
+    series: Series
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may be ahead of the reader: what is reached first counts.
+
+    Attributes:
+        images: Loads, from 1.
+        nbytes: Bytes of decoded images, those that are expected included; one load may always be ahead.
+        in_order: Images come in the order of their loads; else as they arrive.
+    """
+
+    images: int
+    nbytes: int
+    in_order: bool = True
+
+    def __post_init__(self) -> None:
+        if self.images < 1 or self.nbytes < 1:
+            raise ValueError(f"ahead is at least 1 image and ahead_bytes at least 1, not {self.images}, {self.nbytes}")
+
+
+class Window:
+    """Loads that are under way, or wait to be read. Touched on the loop only.
+
+    Args:
+        places: What to load, in order.
+        load: Makes the load of a place; it starts here.
+        bounds: How many at once.
+    """
+
+    def __init__(self, places: Iterable[Place], load: Callable[[Place], Load], bounds: Bounds) -> None:
+        self._places = iter(places)
+        self._next = next(self._places, None)
+        self._load = load
+        self._bounds = bounds
+        self._ahead: dict[_Ahead, None] = {}
+        self._arrived: deque[_Ahead] = deque()
+        self._nbytes = 0
+        self._largest = 0
+        self._changed: asyncio.Future[None] | None = None
+        self.begun = 0
+
+    def __len__(self) -> int:
+        return len(self._ahead)
+
+    @property
+    def bytes_received(self) -> int:
+        """Encoded bytes that came for the loads ahead."""
+        return sum(ahead.load.bytes_received for ahead in self._ahead)
+
+    def fill(self) -> None:
+        """Start loads as far as the bounds allow."""
+        while self._next is not None and len(self._ahead) < self._bounds.images:
+            expected = self._next.series.image_bytes or self._largest
+            if self._ahead and self._nbytes + expected > self._bounds.nbytes:
+                return
+            place, self._next = self._next, next(self._places, None)
+            self._begin(place, expected)
+
+    async def take(self) -> tuple[Place, Image | ImageFailure, int]:
+        """The next image, or why it could not be had, with its place and the bytes that came for it.
+
+        Raises:
+            asyncio.CancelledError: Its load was cancelled, as a session's end does.
+        """
+        while (ahead := self._first()) is None:
+            self._changed = asyncio.get_running_loop().create_future()
+            await self._changed
+        self._weigh(ahead)
+        self._nbytes -= ahead.nbytes
+        del self._ahead[ahead]
+        return ahead.place, ahead.outcome(), ahead.load.bytes_received
+
+    def close(self) -> None:
+        """Cancel what is ahead."""
+        ahead, self._ahead, self._next = self._ahead, {}, None
+        self._arrived.clear()
+        for one in ahead:
+            one.load.cancel()
+            if one.future.done() and not one.future.cancelled():
+                one.future.exception()  # looked at, so that nobody reports it
+
+    def _begin(self, place: Place, expected: int) -> None:
+        load = self._load(place)
+        ahead = _Ahead(place, load, load.begin(), expected)
+        self._ahead[ahead] = None
+        self._nbytes += expected
+        self.begun += 1
+        ahead.future.add_done_callback(partial(self._on_done, ahead))
+
+    def _first(self) -> _Ahead | None:
+        """What is to be handed over next, if it is here."""
+        if not self._bounds.in_order:
+            return self._arrived.popleft() if self._arrived else None
+        first = next(iter(self._ahead))
+        return first if first.future.done() else None
+
+    def _on_done(self, ahead: _Ahead, _: object) -> None:
+        if ahead in self._ahead:
+            self._weigh(ahead)
+            if not self._bounds.in_order:
+                self._arrived.append(ahead)
+            self.fill()
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
+
+    def _weigh(self, ahead: _Ahead) -> None:
+        """What is here counts with its true size."""
+        failed = ahead.future.cancelled() or ahead.future.exception() is not None
+        nbytes = 0 if failed else ahead.future.result().nbytes
+        self._nbytes += nbytes - ahead.nbytes
+        ahead.nbytes = nbytes
+        self._largest = max(self._largest, nbytes)
+
+
+class _Ahead:
+    """One load ahead."""
+
+    __slots__ = ("future", "load", "nbytes", "place")
+
+    def __init__(self, place: Place, load: Load, future: asyncio.Future[Image], nbytes: int) -> None:
+        self.place = place
+        self.load = load
+        self.future = future
+        self.nbytes = nbytes
+
+    def outcome(self) -> Image | ImageFailure:
+        if self.future.cancelled():
+            raise asyncio.CancelledError(f"{self.place.image_id}: cancelled")
+        error = self.future.exception()
+        if error is None:
+            return self.future.result()
+        if isinstance(error, ImageLoadError):
+            return ImageFailure(self.place.image_id, self.place.index, error, self.place.series)
+        raise error
