@@ -27,7 +27,7 @@ def under_way_after(link: SimulatedLink, start: float) -> float:
 
 
 @pytest.mark.parametrize("framed", [True, False], ids=["framed", "unknown sizes"])
-def test_a_wide_area_link_is_filled_and_no_more(framed: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_wide_area_link_is_filled_and_no_more(framed: bool) -> None:
     link = simulated(0.05, 20e6, framed=framed)
     link.run(12)
     assert rate_between(link, 2, 12) > 0.95 * 20e6

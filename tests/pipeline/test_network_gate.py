@@ -256,7 +256,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.requests.everybody)
     @rule(data=st.data(), in_the_turn_of=st.booleans())
-    def cancel(self, data: st.DataObject, in_the_turn_of: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
+    def cancel(self, data: st.DataObject, in_the_turn_of: bool) -> None:
         request = data.draw(st.sampled_from(self.requests.everybody))
         other = data.draw(st.sampled_from(self.requests.everybody))
 
@@ -284,7 +284,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @precondition(lambda self: self.requests.under_way())
     @rule(data=st.data(), complete=st.booleans())
-    def finish(self, data: st.DataObject, complete: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
+    def finish(self, data: st.DataObject, complete: bool) -> None:
         request = data.draw(st.sampled_from(self.requests.under_way()))
         assert request.passage is not None
         request.passage.complete = complete
