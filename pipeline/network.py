@@ -1,23 +1,25 @@
-"""The network lane: any transport behind a priority gate, with its bytes counted."""
+"""The network lane: any transport behind the network gate, with its bytes counted."""
 
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from cornerstream.images.load_object import Progress
+from cornerstream.traces import Stage, Trace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
-    from cornerstream.gate import PriorityGate
+    from cornerstream.network_gate import NetworkGate, Passage
     from cornerstream.operators.protocols import HttpRequest, HttpResponse, Transport
     from cornerstream.ranks import RankCell
     from cornerstream.stats import Counters
 
 
 class RankedTransport:
-    """A transport as one load sees it: a slot of the network lane for each open response, bytes reported.
+    """A transport as one load sees it: behind the network gate, its bytes reported.
 
     Args:
         transport: Opens the requests.
@@ -30,7 +32,7 @@ class RankedTransport:
     def __init__(
         self,
         transport: Transport,
-        gate: PriorityGate,
+        gate: NetworkGate,
         counters: Counters,
         rank: RankCell,
         on_progress: Callable[[Progress], None],
@@ -43,23 +45,36 @@ class RankedTransport:
 
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[HttpResponse]:
-        """Wait for a slot, open the request, and hold the slot until the response is closed."""
-        async with self._gate.slot(self._rank):
-            self._counters.requests += 1
-            async with self._transport.open(request) as response:
-                counted = _CountedResponse(response, self._counters, self._on_progress)
-                try:
-                    yield counted
-                finally:
-                    counted.close()
+        """Wait for the request's turn, open it, and stay under way until the response is closed."""
+        trace, asked = self._rank.trace or Trace(), perf_counter()
+        with trace.staying(Stage.NETWORK_QUEUE):
+            async with self._gate.passage(request.url, self._rank) as passage:
+                self._counters.requested(trace, perf_counter() - asked)
+                async with self._transport.open(request.settled()) as response:
+                    passage.answered(response.content_length)
+                    trace.at = Stage.BODY
+                    counted = _CountedResponse(response, passage, self._counters, trace, self._on_progress)
+                    try:
+                        yield counted
+                    finally:
+                        counted.close()
 
 
 class _CountedResponse:
     """A response whose bytes are counted on their way."""
 
-    def __init__(self, response: HttpResponse, counters: Counters, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        response: HttpResponse,
+        passage: Passage,
+        counters: Counters,
+        trace: Trace,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
         self._response = response
+        self._passage = passage
         self._counters = counters
+        self._trace = trace
         self._on_progress = on_progress
         self._received = 0
 
@@ -75,10 +90,13 @@ class _CountedResponse:
         total = self._response.content_length
         async with aclosing(self._response.chunks()) as chunks:
             async for chunk in chunks:
+                self._counters.chunk(self._trace, len(chunk), first=not self._received)
                 self._received += len(chunk)
-                self._counters.bytes_received += len(chunk)
+                self._passage.received(len(chunk))
                 self._on_progress(Progress(self._received, total))
                 yield chunk
+        self._passage.complete = True
+        self._counters.received(self._trace)
 
     def close(self) -> None:
         """Count what the server had promised and need not send."""
