@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ METADATA = FrameMetadata(
 )
 
 
-def frame(size: int = 1000, **changes: int) -> EncodedFrame:
+def frame(size: int = 1000, **changes: Any) -> EncodedFrame:
     return EncodedFrame(replace(METADATA, **changes), bytes(size), {"fetch": 1.0})
 
 

@@ -1,26 +1,44 @@
-"""Loading and cancelling in any order: a model of what every subscriber must have heard, against the session."""
+"""Everything a user can do, in any order: what each subscriber must have heard, and what must hold after each step."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections import Counter
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from reactivex.testing import TestScheduler
 
 from cornerstream.images.errors import FetchError
+from cornerstream.images.image_id import ImageId
+from cornerstream.policies import Window
 from cornerstream.ranks import Lane, Rank
+from cornerstream.scroll import Scroll
+from cornerstream.series import series_of
 from cornerstream.session import Session
-from tests.support.fakes import HeldLoader, registry_of
+from tests.support.fakes import registry_of
+from tests.support.held_transport import IMAGE_BYTES, HeldTransport, load, url_of
 from tests.support.leaks import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cornerstream.load import Load
+    from reactivex.abc import DisposableBase
 
-IMAGES = st.integers(0, 3).map("held:{}".format)
+    from cornerstream.cache import ByteCache
+    from cornerstream.images.image import Image
+    from cornerstream.load import Load
+    from cornerstream.prefetch import Prefetch
+
+IDS = [f"held:{number}" for number in range(6)]
+IMAGES = st.sampled_from(IDS)
+INDEXES = st.integers(0, len(IDS) - 1)
+LANES = st.sampled_from(Lane)
+BUDGET = 4 * IMAGE_BYTES  # of six images and their encoded frames
 
 
 class Subscriber:
@@ -31,101 +49,260 @@ class Subscriber:
         self.heard: list[str] = []
         self.expected: list[str] = []
         self.waits = True
-        load.observable.subscribe(
+        self.subscription = load.observable.subscribe(
             lambda _: self.heard.append("image"),
             lambda error: self.heard.append(type(error).__name__),
             lambda: self.heard.append("completed"),
         )
 
 
-class LoadsAndCancels(RuleBasedStateMachine):
-    """Subscribers of four images that come, go, get their image, or hear of its failure."""
+class Viewport:
+    """A scroll and what it showed."""
+
+    def __init__(self, scroll: Scroll) -> None:
+        self.scroll = scroll
+        self.shown: list[str] = []
+        self.asked: list[str] = []  # for what, when that was shown
+        self.completed = 0
+        scroll.images.subscribe(self._on_image, None, self._on_completed)
+
+    def _on_image(self, image: Image) -> None:
+        self.shown.append(str(image.image_id))
+        self.asked.append(IDS[-1 if self.scroll.index is None else self.scroll.index])
+
+    def _on_completed(self) -> None:
+        self.completed += 1
+
+
+class AnyUse(RuleBasedStateMachine):
+    """Subscribers, viewports, prefetches and pins of six images, in a cache that holds four, over two requests."""
 
     subscribers = Bundle("subscribers")
+    viewports = Bundle("viewports")
+    prefetches = Bundle("prefetches")
+    pins = Bundle("pins")
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.held = HeldLoader()
-        self.session = Session(registry=registry_of(held=self.held), max_requests=2)
+        self.transport = HeldTransport()
+        self.scheduler = TestScheduler()
+        self.session = Session(
+            registry=registry_of(held=load), transport=self.transport, cache_bytes=BUDGET, max_requests=2
+        )
         self.everybody: list[Subscriber] = []
-        self.cached: set[str] = set()
-        self.starts = 0
+        self.all_viewports: list[Viewport] = []
+        self.all_prefetches: list[Prefetch] = []
+        self.pinned: Counter[str] = Counter()
+        self.must_stay: set[str] = set()
+        self.files = count()
         self.on_loop(self.session.stats)  # its first use makes this loop its own
 
-    def on_loop(self, action: Callable[[], object]) -> None:
+    def on_loop(self, action: Callable[[], object]) -> Any:
         """Do something on the loop, and let what follows from it happen."""
 
-        async def act() -> None:
-            action()
-            await turns(12)
+        async def act() -> object:
+            done = action()
+            await turns(20)
+            return done
 
-        self.loop.run_until_complete(act())
+        done = self.loop.run_until_complete(act())
+        self.must_stay = {image for image in self.held_fast() if self.session.cached(image)}
+        return done
 
-    def waiting_for(self, image: str) -> list[Subscriber]:
-        return [one for one in self.everybody if one.waits and str(one.load.image_id) == image]
+    def held_fast(self) -> set[str]:
+        """What is pinned, by a pin or by being shown."""
+        shown = {IDS[one.scroll.index] for one in self.all_viewports if one.scroll.index is not None}
+        return shown | set(+self.pinned)
 
-    @rule(target=subscribers, image=IMAGES, lane=st.sampled_from(Lane))
+    @property
+    def tiers(self) -> list[ByteCache[Any]]:
+        engine = self.session._engine
+        return [engine.cache, engine.resources.frames.cache, engine.resources.kept]
+
+    def is_here(self, image: str) -> bool:
+        """It needs no request, and nobody waits for one."""
+        frames = self.session._engine.resources.frames.cache
+        return self.session.cached(image) or ImageId.parse(image) in frames
+
+    def checked(self, action: Callable[[], object]) -> Any:
+        """As `on_loop`; what was pinned before is there afterwards, unless it is pinned no longer."""
+        before = self.must_stay
+        done = self.on_loop(action)
+        assert before & self.held_fast() <= self.must_stay
+        return done
+
+    # Loads
+
+    @rule(target=subscribers, image=IMAGES, lane=LANES)
     def subscribe(self, image: str, lane: Lane) -> Subscriber:
-        self.starts += image not in self.cached and not self.waiting_for(image)
-        found: list[Subscriber] = []
-        self.on_loop(lambda: found.append(Subscriber(self.session.load(image, lane=lane))))
-        if image in self.cached:
-            found[0].expected, found[0].waits = ["image", "completed"], False
-        self.everybody.append(found[0])
-        return found[0]
+        running = self.session._engine.loads._loads
+        at_once = self.session.cached(image) or (ImageId.parse(image) not in running and self.is_here(image))
+        one: Subscriber = self.checked(lambda: Subscriber(self.session.load(image, lane=lane)))
+        if at_once:
+            one.expected, one.waits = ["image", "completed"], False
+        self.everybody.append(one)
+        return one
 
     @rule(subscriber=subscribers)
     def cancel(self, subscriber: Subscriber) -> None:
-        self.on_loop(subscriber.load.cancel)
+        self.checked(subscriber.load.cancel)
         subscriber.waits = False
 
-    @rule(subscriber=subscribers, lane=st.sampled_from(Lane))
-    def rank_anew(self, subscriber: Subscriber, lane: Lane) -> None:
-        def change() -> None:
-            subscriber.load.rank = Rank(lane, 1.0)
+    @rule(subscriber=subscribers)
+    def dispose(self, subscriber: Subscriber) -> None:
+        self.checked(subscriber.subscription.dispose)
+        subscriber.waits = False
 
-        self.on_loop(change)
+    @rule(subscriber=subscribers, lane=LANES, distance=st.integers(0, 3))
+    def rank_anew(self, subscriber: Subscriber, lane: Lane, distance: int) -> None:
+        self.checked(lambda: setattr(subscriber.load, "rank", Rank(lane, distance)))
 
     @rule(image=IMAGES)
     def finish(self, image: str) -> None:
-        self._end(image, lambda: self.held.release(image), ["image", "completed"])
+        self._end(image, None, ["image", "completed"])
 
     @rule(image=IMAGES)
     def fail(self, image: str) -> None:
-        self._end(image, lambda: self.held.fail(image, FetchError("gone")), ["FetchError"])
+        self._end(image, FetchError("gone"), ["FetchError"])
 
-    @precondition(lambda self: self.cached)
+    def _end(self, image: str, error: FetchError | None, heard: list[str]) -> None:
+        is_open = url_of(image) in self.transport.open_urls
+        waiting = [one for one in self.everybody if one.waits and str(one.load.image_id) == image]
+        self.checked(lambda: self.transport.finish(url_of(image), error))
+        for one in waiting if is_open else ():
+            one.expected, one.waits = heard, False
+
+    # Viewports and prefetch
+
+    @rule(target=viewports, ahead=st.integers(0, 2))
+    def look(self, ahead: int) -> Viewport:
+        engine, series = self.session._engine, series_of(IDS)
+        load = partial(self.session._load_on, engine)
+        window = Window(ahead, 1)
+        one: Viewport = self.checked(
+            lambda: Viewport(
+                Scroll(series, engine.host, load, engine.cache, engine.board, window, scheduler=self.scheduler)
+            )
+        )
+        self.all_viewports.append(one)
+        return one
+
+    @rule(viewport=viewports, index=INDEXES)
+    def jump(self, viewport: Viewport, index: int) -> None:
+        self.checked(lambda: viewport.scroll.to(index))
+
+    @rule(tenths=st.integers(1, 10))
+    def rest(self, tenths: int) -> None:
+        self.checked(lambda: self.scheduler.advance_by(tenths / 10))
+
+    @rule(viewport=consumes(viewports))
+    def leave(self, viewport: Viewport) -> None:
+        self.checked(viewport.scroll.dispose)
+        shown = list(viewport.shown)
+        self.checked(lambda: viewport.scroll.to(0))
+        self.checked(lambda: self.scheduler.advance_by(1))
+        assert (viewport.shown, viewport.completed, viewport.scroll.running) == (shown, 1, 0)
+        self.all_viewports.remove(viewport)
+
+    @rule(target=prefetches, around=INDEXES)
+    def prefetch(self, around: int) -> Prefetch:
+        one: Prefetch = self.checked(lambda: self.session.prefetch(IDS, around=around))
+        self.all_prefetches.append(one)
+        return one
+
+    @rule(prefetch=consumes(prefetches))
+    def give_up(self, prefetch: Prefetch) -> None:
+        self.checked(prefetch.dispose)
+        self.all_prefetches.remove(prefetch)
+
+    # The cache
+
+    @rule(target=pins, image=IMAGES)
+    def pin(self, image: str) -> tuple[str, DisposableBase]:
+        held = self.checked(lambda: self.session.pin(image))
+        self.pinned[image] += 1
+        return image, held
+
+    @rule(pin=consumes(pins))
+    def unpin(self, pin: tuple[str, DisposableBase]) -> None:
+        image, held = pin
+        self.pinned[image] -= 1
+        self.checked(held.dispose)
+        self.checked(held.dispose)
+
+    @rule(nbytes=st.integers(0, 2 * IMAGE_BYTES))
+    def evict(self, nbytes: int) -> None:
+        self.checked(lambda: self.session._engine.resources.put(next(self.files), "a file", nbytes))
+
     @rule()
     def forget(self) -> None:
-        self.on_loop(self.session._engine.cache.clear)
-        self.cached.clear()
+        self.must_stay.clear()
+        self.on_loop(lambda: [tier.clear() for tier in self.tiers])
+
+    # What always holds
 
     @invariant()
     def everybody_heard_what_he_must(self) -> None:
         assert [one.heard for one in self.everybody] == [one.expected for one in self.everybody]
 
     @invariant()
-    def only_what_is_waited_for_runs(self) -> None:
-        waited = {str(one.load.image_id) for one in self.everybody if one.waits}
-        assert self.session.stats().running == len(waited)
-        assert len(self.held.started) - len(self.held.ended) == len(waited)
-        assert len(self.held.started) == self.starts
+    def viewports_show_what_was_asked_for_last(self) -> None:
+        assert [one.shown for one in self.all_viewports] == [one.asked for one in self.all_viewports]
+
+    @invariant()
+    def one_fetch_a_key(self) -> None:
+        assert self.transport.most <= 1
+        assert len(self.transport.open_urls) <= 2
+
+    @invariant()
+    def only_what_is_wanted_runs(self) -> None:
+        waited = {one.load.image_id for one in self.everybody if one.waits}
+        running = set(self.session._engine.loads._loads)
+        assert waited <= running
+        if not self.all_viewports and not self.all_prefetches:
+            assert waited == running
+
+    @invariant()
+    def bytes_counted_are_bytes_held(self) -> None:
+        budget = self.session._engine.budget
+        for tier in self.tiers:
+            held = [*tier._free.values(), *tier._pinned.values()]
+            assert tier.nbytes == sum(tier._size(entry.value) for entry in held)
+            assert tier.pinned_bytes == sum(tier._size(entry.value) for entry in tier._pinned.values())
+        assert budget.nbytes == sum(tier.nbytes for tier in self.tiers)
+        assert budget.nbytes <= BUDGET or budget.nbytes == budget.pinned_bytes
 
     def teardown(self) -> None:
-        self.loop.run_until_complete(self.session.aclose())
-        assert not asyncio.all_tasks(self.loop)
-        self.loop.close()
+        try:
+            self._drain()
+        finally:
+            self.loop.run_until_complete(self.session.aclose())
+            left = asyncio.all_tasks(self.loop)
+            self.loop.close()
+        assert not left
 
-    def _end(self, image: str, end: Callable[[], None], heard: list[str]) -> None:
-        waiting = self.waiting_for(image)
-        self.on_loop(end)
-        self.held.hold(image)
-        for one in waiting:
-            one.expected, one.waits = heard, False
-        if waiting and "image" in heard:
-            self.cached.add(image)
+    def _drain(self) -> None:
+        """All that is open ends, until nothing waits: everybody has his image then, and nothing is left behind."""
+
+        async def finish_all() -> None:
+            async with asyncio.timeout(10):
+                while self.session.stats().running:
+                    for url in self.transport.open_urls:
+                        self.transport.finish(url)
+                    await turns(1)
+
+        self.loop.run_until_complete(finish_all())
+        assert all(one.heard == ["image", "completed"] for one in self.everybody if one.waits)
+        for held in (*(one.scroll for one in self.all_viewports), *self.all_prefetches):
+            self.on_loop(held.dispose)
+        engine, figures = self.session._engine, self.session.stats()
+        self.loop.run_until_complete(turns(20))
+        assert (figures.open_requests, figures.queued_requests, len(engine.board)) == (0, 0, 0)
+        assert (engine.tasks, engine.resources.files, engine.resources.values) == (set(), {}, {})
+        assert {str(key): number for key, number in engine.cache._pins.items()} == dict(+self.pinned)
+        assert not engine.budget._views
 
 
-TestLoadsAndCancels = LoadsAndCancels.TestCase
-TestLoadsAndCancels.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyUse = AnyUse.TestCase
+TestAnyUse.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
