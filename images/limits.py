@@ -36,6 +36,9 @@ class Limits:
         response_headers: Header fields of a response.
         json_values: Values, members and commas of one DICOM JSON answer, each of which takes 60 to 200 bytes of memory.
         references: Values that the metadata of one instance may leave to be fetched (BulkDataURI).
+        list_frames: Frames of one instance that one request asks for; more take several requests, 1 sends no lists.
+        list_bytes: Bytes that one such request asks for, as far as the size of a frame is known; and bytes of frames that
+            come before a stream has got to them.
     """
 
     response_bytes: int = 4096 * MIB
@@ -62,6 +65,8 @@ class Limits:
     response_headers: int = 128
     json_values: int = 32_000_000
     references: int = 256
+    list_frames: int = 128
+    list_bytes: int = 64 * MIB
 
 
 DEFAULT_LIMITS = Limits()

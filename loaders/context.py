@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from reactivex import Observable
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import ImageLoadObject
     from cornerstream.images.pixel_target import PixelTarget
+    from cornerstream.operators.parts import Part
     from cornerstream.operators.protocols import Transport, Workers
 
 T = TypeVar("T")
@@ -43,6 +44,22 @@ class Resources(Protocol):
         """One frame of a resource that emits all its frames: N waiting loads cost one subscription of it.
 
         Raises ImageIdError through the observable if the resource completes without that frame.
+        """
+        ...
+
+
+    def part(
+        self, image_id: ImageId, parts: Callable[[LoadContext, Callable[[], Sequence[int]]], Observable[Part]]
+    ) -> Observable[Part]:
+        """The part that holds one frame of an instance; frames that are wanted together come in one answer.
+
+        What breaks is asked for again, what a list is refused for alone. The last one who leaves a request that is
+        under way cancels it.
+
+        Args:
+            image_id: The instance, by scheme and address, and the frame.
+            parts: Opens one request for several frames. It gets a function that settles which, to be called when the
+                request is sent (`HttpRequest.late_url`), and emits a part for each, in that order.
         """
         ...
 

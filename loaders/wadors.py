@@ -19,11 +19,14 @@ from cornerstream.operators.to_image import to_image
 from cornerstream.operators.to_rgb import to_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from reactivex import Observable
 
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext
     from cornerstream.operators.metadata import InstanceMetadata
+    from cornerstream.operators.parts import Part
 
 PIXELS = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
 METADATA = {"Accept": "application/dicom+json"}
@@ -32,15 +35,17 @@ METADATA = {"Accept": "application/dicom+json"}
 def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     """Load one frame of an instance, in the transfer syntax the server has it in.
 
-    The pixels and the metadata are asked for at the same time; the metadata once an instance.
+    Frames of an instance that are wanted together come in one answer. The pixels and the metadata are asked for at the
+    same time; the metadata once an instance.
     """
-    frame_url = resource_url(image_id, f"/frames/{image_id.number}")
-    frame = rx.just(HttpRequest(frame_url, PIXELS, image_id)).pipe(
-        fetch(context.http),
-        split_multipart(context.limits),
-        retry_with_backoff(),
-        join_metadata(metadata_of(image_id, context), image_id.number),
-    )
+
+    def parts(shared: LoadContext, chosen: Callable[[], Sequence[int]]) -> Observable[Part]:
+        return rx.just(HttpRequest(image_id.address, PIXELS, image_id, lambda: frames_url(image_id, chosen()))).pipe(
+            fetch(shared.http), split_multipart(shared.limits)
+        )
+
+    resource_url(image_id, "/frames")  # refused before anything is asked for
+    frame = context.resources.part(image_id, parts).pipe(join_metadata(metadata_of(image_id, context), image_id.number))
     return ImageLoadObject(
         image_id,
         context.resources.encoded(image_id, frame).pipe(
@@ -61,6 +66,11 @@ def metadata_of(image_id: ImageId, context: LoadContext) -> Observable[InstanceM
         )
 
     return context.resources.once(("metadata", url), fetch_it, lambda metadata: metadata.nbytes)
+
+
+def frames_url(image_id: ImageId, numbers: Sequence[int]) -> str:
+    """Several frames of the image's instance, in that order (PS3.18 section 10.4.1.1.3)."""
+    return resource_url(image_id, f"/frames/{','.join(map(str, numbers))}")
 
 
 def resource_url(image_id: ImageId, resource: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
+
+
+_LOCATED = re.compile(r"/frames/([0-9]{1,10})/?(?:[?#].*)?\Z")
+
+
+def located_frame_number(part: Part) -> int | None:
+    """The frame that a part says it is, by its Content-Location (PS3.18 section 8.6.1.2); `None` if it does not say.
+
+    >>> from cornerstream.operators.parts import Part
+    >>> located_frame_number(Part({"content-location": "../instances/1.2/frames/7"}, b""))
+    7
+    """
+    found = _LOCATED.search(part.headers.get("content-location", "").strip())
+    return None if found is None else int(found[1])
 
 
 def encoded_frame(part: Part, metadata: InstanceMetadata, frame_number: int) -> EncodedFrame:

@@ -100,6 +100,7 @@ class AiohttpTransport:
             FetchError: No connection, a reset, a time-out, a redirect to another origin, an empty body, a transfer
                 coding that was not asked for.
         """
+        request = request.settled()
         try:
             response, url = await self._follow(request)
         except FetchError as error:

@@ -11,21 +11,26 @@ import reactivex as rx
 from reactivex import Observable
 from reactivex.disposable import Disposable
 
+from cornerstream.batches import FrameLists
 from cornerstream.cache import ByteCache
 from cornerstream.encoded_frames import FrameTier, size_of
 from cornerstream.images.errors import ImageIdError, ImageLoadError
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.waiting import Run, Waiter
+from cornerstream.wanted import FrameWaiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
     from cornerstream.budget import Budget
+    from cornerstream.events import Recorder
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
     from cornerstream.loaders.context import LoadContext
+    from cornerstream.operators.parts import Part
     from cornerstream.ranks import RankCell
 
 T = TypeVar("T")
@@ -50,6 +55,9 @@ class SharedResources:
     Args:
         budget: Bytes kept after their fetch has ended, in all tiers.
         context: Makes the context of a shared fetch of its rank and of where to report bytes.
+        limits: Bounds of requests for several frames.
+        cached: An image is there, and needs no request.
+        recorder: Hears of fetches that nobody waits for any more.
         keeps: Somebody who waits for an image wants it kept.
     """
 
@@ -57,13 +65,20 @@ class SharedResources:
         self,
         budget: Budget | int,
         context: Callable[[RankCell, Callable[[Progress], None]], LoadContext],
+        limits: Limits = DEFAULT_LIMITS,
+        cached: Callable[[ImageId], bool] = lambda _: False,
+        recorder: Recorder | None = None,
         keeps: Callable[[ImageId], bool] = lambda _: True,
     ) -> None:
         self.kept: ByteCache[Kept] = ByteCache(budget, lambda kept: kept.nbytes, share=_FILES_SHARE, worth=_WORTH)
         self.frames = FrameTier(ByteCache(self.kept.shared, size_of, worth=_WORTH), keeps)
         self.context = context
+        self.recorder = recorder
         self.values: dict[Hashable, ValueRun[Any]] = {}
         self.files: dict[Hashable, FileRun] = {}
+        self.lists = FrameLists(
+            limits=limits, budget=self.kept.budget, context=context, hold=self._hold, take=self._take, cached=cached
+        )
 
     def put(self, key: Hashable, value: object, nbytes: int) -> None:
         """Keep a value that was had in another way, as a series' metadata for each of its instances."""
@@ -71,6 +86,7 @@ class SharedResources:
 
     def clear(self) -> None:
         """Cancel every run and forget every value."""
+        self.lists.clear()
         runs: list[Run] = [*self.values.values(), *self.files.values()]
         self.values.clear()
         self.files.clear()
@@ -78,6 +94,14 @@ class SharedResources:
             run.upstream.dispose()
         self.kept.clear()
         self.frames.clear()
+
+    def _hold(self, key: Hashable, part: Part) -> None:
+        self.put(("part", key), part, len(part.data))
+
+    def _take(self, key: Hashable) -> Part | None:
+        kept = self.kept.get(("part", key))
+        self.kept.discard(("part", key))
+        return None if kept is None else kept.value  # type: ignore[return-value]  # `_hold` put it there
 
 
 class ValueRun(Run, Generic[T]):
@@ -101,7 +125,7 @@ class ValueRun(Run, Generic[T]):
             self.remove(waiter)
             if not self.waiters:
                 self._forget()
-                self.upstream.dispose()
+                self.give_up(self._shared.recorder)
 
     def _on_next(self, value: T) -> None:
         self._forget()
@@ -134,6 +158,7 @@ class FileRun(Run):
         self._shared = shared
         self._key = key
         self._frames: dict[int, EncodedFrame] = {}
+        self._handed_over: set[int] = set()
         self._nbytes = 0
         self._outgrown = False
         self._passed = 0  # frames come in order: those up to this number are behind
@@ -154,6 +179,7 @@ class FileRun(Run):
         if encoded is None:
             self.add(waiter)
         else:
+            self._hand_over(encoded, waiter)
             waiter.succeed(encoded)
 
     def leave(self, waiter: Waiter[EncodedFrame]) -> None:
@@ -168,6 +194,7 @@ class FileRun(Run):
         self._passed = max(self._passed, number)
         self._keep(encoded)
         for waiter in [waiter for waiter in self.waiters if waiter.number == number]:
+            self._hand_over(encoded, waiter)
             self.remove(waiter)
             waiter.succeed(encoded)
         if self._outgrown and not self.waiters:
@@ -183,6 +210,12 @@ class FileRun(Run):
             self._shared.put(self._key, self._frames, self._nbytes)
         self.fail(_no_such_frame(self._passed))
 
+    def _hand_over(self, encoded: EncodedFrame, waiter: Waiter[EncodedFrame]) -> None:
+        """The bytes of a frame are those of the load that gets it first."""
+        if encoded.metadata.frame_number not in self._handed_over:
+            self._handed_over.add(encoded.metadata.frame_number)
+            self.hand_over(self._shared.recorder, waiter, encoded.nbytes)
+
     def _keep(self, encoded: EncodedFrame) -> None:
         self._nbytes += encoded.nbytes
         if self._nbytes > self._shared.kept.budget:
@@ -193,7 +226,7 @@ class FileRun(Run):
 
     def _cancel(self) -> None:
         self._forget()
-        self.upstream.dispose()
+        self.give_up(self._shared.recorder)
 
     def _forget(self) -> None:
         if self._shared.files.get(self._key) is self:
@@ -251,6 +284,17 @@ class RankedResources:
                 run.start(frames)
             joined = run
             return Disposable(lambda: joined.leave(waiter))
+
+        return Observable(subscribe)
+
+    def part(
+        self, image_id: ImageId, parts: Callable[[LoadContext, Callable[[], Sequence[int]]], Observable[Part]]
+    ) -> Observable[Part]:
+        """Wait for a frame of an instance, which comes with others that are wanted; see `FrameLists`."""
+
+        def subscribe(observer: ObserverBase[Part], _: SchedulerBase | None = None) -> DisposableBase:
+            waiter = FrameWaiter(observer, self._rank, self._on_progress, image_id.number)
+            return self._shared.lists.join(image_id, waiter, parts)
 
         return Observable(subscribe)
 

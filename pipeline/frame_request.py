@@ -1,0 +1,161 @@
+"""One request for frames of one instance: which of them are still to come, and who waits for them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import reactivex as rx
+from reactivex.disposable import SingleAssignmentDisposable
+
+from cornerstream.images.errors import SplitError
+from cornerstream.images.load_object import Progress
+from cornerstream.operators.bridge import running_tasks
+from cornerstream.operators.frame_part import located_frame_number
+from cornerstream.ranks import BestRank
+from cornerstream.wanted import WaitingFrames
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Sequence
+    from typing import Any, Protocol
+
+    from reactivex import Observable
+
+    from cornerstream.operators.parts import Part
+    from cornerstream.wanted import FrameWaiter
+
+    class Instance(Protocol):
+        """The instance whose frames are asked for, as a request sees it."""
+
+        wanted: WaitingFrames
+        tasks: set[asyncio.Task[Any]] | None
+
+        def source(self, request: FrameRequest) -> Observable[Part]:
+            """The parts of the answer; `request.choose` settles what is asked for."""
+            ...
+
+        def choose(self, request: FrameRequest) -> None:
+            """Give a request its frames, and those who wait for them."""
+            ...
+
+        def reranked(self, request: FrameRequest, waiter: FrameWaiter) -> None:
+            """One of those it is for wants its frame sooner or later than before."""
+            ...
+
+        def arrived(self, request: FrameRequest, number: int, part: Part) -> None:
+            """A frame is here."""
+            ...
+
+        def ended(self, request: FrameRequest, error: Exception | None) -> None:
+            """A request is over; what is still missing will not come of it."""
+            ...
+
+
+class FrameRequest:
+    """One request. It waits with all who want a frame of the instance, and is for some of them once it is sent.
+
+    Attributes:
+        rank: While it waits, the best of all who want a frame; then that of those it is for.
+        waiting: Those it is for.
+        likely: Frames that nobody waits for yet, and a stream is going to.
+        numbers: What was asked for, in that order; empty while it waits.
+        missing: What has not come yet of that, in order.
+        progressed: A frame has come.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._upstream = SingleAssignmentDisposable()
+        self._last: tuple[int, Part] | None = None
+        self._over = False
+        self.rank = BestRank()
+        self.rank.join(instance.wanted.rank)
+        self.waiting = WaitingFrames(partial(instance.reranked, self))
+        self.likely: set[int] = set()
+        self.numbers: Sequence[int] = ()
+        self.missing: dict[int, None] = {}
+        self.progressed = False
+
+    def begin(self) -> None:
+        """Start to wait for a turn."""
+        if self._over:
+            return
+        token = running_tasks.set(self._instance.tasks)
+        try:
+            source = rx.defer(lambda _: self._instance.source(self))
+            self._upstream.disposable = source.subscribe(self._on_next, self._fail, self._on_completed)
+        finally:
+            running_tasks.reset(token)
+
+    def choose(self) -> Sequence[int]:
+        """Settle what is asked for; called when the request is sent."""
+        if not self.numbers:
+            self._instance.choose(self)
+        return self.numbers
+
+    @property
+    def is_idle(self) -> bool:
+        """It brings nothing more that anybody wants."""
+        return bool(self.missing) and not self.waiting and self.likely.isdisjoint(self.missing)
+
+    def settle(self, numbers: Sequence[int], likely: Iterable[int]) -> None:
+        """It is for these frames, and for those who wait for them."""
+        self.numbers = numbers
+        self.likely = set(likely)
+        self.missing = dict.fromkeys(numbers)
+        self.rank.leave(self._instance.wanted.rank)
+        self.rank.join(self.waiting.rank)
+
+    def cancel(self) -> None:
+        """Close the socket, or give the place in the line back; nothing comes of it any more."""
+        self._over = True
+        self._last = None
+        self._upstream.dispose()
+
+    def progress(self, progress: Progress) -> None:
+        """Tell the one it is for of bytes; of several each hears when its own are here."""
+        if len(self.numbers) == 1:
+            for waiter in [waiter for waiters in self.waiting.frames.values() for waiter in waiters]:
+                waiter.on_progress(progress)
+
+    def _on_next(self, part: Part) -> None:
+        if self._over:
+            return
+        number = located_frame_number(part) or next(iter(self.missing))
+        if self._last is not None:
+            self._fail(SplitError(f"the answer has several parts where {self._asked()} asked for"))
+        elif number not in self.missing:
+            self._fail(SplitError(f"a part says that it is frame {number}, which was not asked for or has come already"))
+        elif len(self.missing) == 1:
+            self._last = number, part  # until it is proven that no further one follows
+        else:
+            self._arrived(number, part)
+
+    def _on_completed(self) -> None:
+        last, self._last = self._last, None
+        if last is not None:
+            self._arrived(*last)
+        if self.missing:
+            self._fail(SplitError(f"{len(self.missing)} parts are missing where {self._asked()} asked for"))
+        else:
+            self._end(None)
+
+    def _arrived(self, number: int, part: Part) -> None:
+        del self.missing[number]
+        self.progressed = True
+        if len(self.numbers) > 1:
+            for waiter in self.waiting.frames.get(number, ()):
+                waiter.on_progress(Progress(len(part.data), len(part.data)))
+        self._instance.arrived(self, number, part)
+
+    def _fail(self, error: Exception) -> None:
+        self._end(error)
+
+    def _end(self, error: Exception | None) -> None:
+        if not self._over:
+            self.cancel()
+            self._instance.ended(self, error)
+
+    def _asked(self) -> str:
+        return "one frame was" if len(self.numbers) == 1 else f"{len(self.numbers)} frames were"

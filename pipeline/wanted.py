@@ -1,0 +1,151 @@
+"""Who waits for which frames of one instance, and what a stream is going to want of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from reactivex.disposable import Disposable
+from tenacity import RetryCallState
+
+from cornerstream.operators.retry_with_backoff import backoff_policy
+from cornerstream.ranks import BestRank, Lane
+from cornerstream.waiting import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from reactivex.abc import ObserverBase
+
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.images.load_object import Progress
+    from cornerstream.operators.parts import Part
+    from cornerstream.ranks import Rank, RankCell
+
+RETRIES = backoff_policy()  # as `retry_with_backoff` has it, for each frame
+
+
+def urgent(rank: Rank) -> bool:
+    """Somebody looks at a place that is empty."""
+    return rank.lane < Lane.PREFETCH
+
+
+class FrameWaiter(Waiter[Any]):
+    """One load that waits for a frame.
+
+    Attributes:
+        place: Among whom it waits; `None` once it has left, or has its answer.
+        attempts: How often a request for its frame has failed.
+    """
+
+    __slots__ = ("attempts", "place")
+
+    def __init__(
+        self,
+        observer: ObserverBase[Part],
+        rank: RankCell,
+        on_progress: Callable[[Progress], None],
+        number: int,
+    ) -> None:
+        super().__init__(observer, rank, on_progress, number)
+        self.place: WaitingFrames | None = None
+        self.attempts = _attempts()
+
+    def delay_after(self, error: Exception, *, counted: bool) -> float | None:
+        """Seconds until its frame is asked for again; `None` if it is not worth it, or was tried often enough.
+
+        Args:
+            error: What became of the request.
+            counted: It was this frame's own attempt that failed.
+        """
+        state = self.attempts if counted else _attempts()
+        state.set_exception((type(error), error, error.__traceback__))
+        if not RETRIES.retry(state) or RETRIES.stop(state):
+            return None
+        delay = RETRIES.wait(state)
+        state.prepare_for_next_attempt()  # lets go of the error
+        return delay
+
+
+def _attempts() -> RetryCallState:
+    return RetryCallState(RETRIES, None, (), {})
+
+
+class WaitingFrames:
+    """Those who wait, by frame number, and the best rank among them. Touched on the loop only.
+
+    Args:
+        reranked: Hears of each whose rank has changed.
+    """
+
+    __slots__ = ("_listeners", "_reranked", "frames", "rank")
+
+    def __init__(self, reranked: Callable[[FrameWaiter], None] | None = None) -> None:
+        self.rank = BestRank()
+        self.frames: dict[int, list[FrameWaiter]] = {}
+        self._reranked = reranked
+        self._listeners: dict[FrameWaiter, Callable[[], None]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.frames)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self.frames
+
+    def add(self, waiter: FrameWaiter) -> None:
+        """Let one more wait here, and nowhere else."""
+        if waiter.place is not None:
+            waiter.place.remove(waiter)
+        waiter.place = self
+        self.frames.setdefault(waiter.number, []).append(waiter)
+        self.rank.join(waiter.rank)
+        if self._reranked is not None:
+            listener = self._listeners[waiter] = partial(self._reranked, waiter)
+            waiter.rank.watch(listener)
+
+    def remove(self, waiter: FrameWaiter) -> None:
+        """Let one wait here no longer."""
+        waiter.place = None
+        if self._reranked is not None:
+            waiter.rank.unwatch(self._listeners.pop(waiter))
+        others = self.frames[waiter.number]
+        others.remove(waiter)
+        if not others:
+            del self.frames[waiter.number]
+        self.rank.leave(waiter.rank)
+
+    def take(self, number: int) -> list[FrameWaiter]:
+        """Let nobody wait for a frame any longer; those who did."""
+        waiters = list(self.frames.get(number, ()))
+        for waiter in waiters:
+            self.remove(waiter)
+        return waiters
+
+    def in_order(self) -> list[tuple[int, Rank]]:
+        """The frame numbers, the best ranked first and neighbours side by side, each with its rank."""
+        best = {number: min(waiter.rank.value for waiter in waiters) for number, waiters in self.frames.items()}
+        return sorted(best.items(), key=lambda item: (item[1].lane, item[1].distance, item[0]))
+
+
+class Upcoming(Disposable):
+    """What a stream is going to want, in order; disposed, nothing of it.
+
+    Attributes:
+        position: The index of the next image that it will ask for itself.
+    """
+
+    def __init__(self, image_ids: Sequence[ImageId], lane: Lane, ended: Callable[[Upcoming], None]) -> None:
+        super().__init__(lambda: ended(self))
+        self._image_ids = image_ids
+        self._lane = lane
+        self.position = 0
+
+    def of(self, key: tuple[str, str], count: int, *, in_a_hurry: bool) -> Iterator[ImageId]:
+        """The next images, as long as they are frames of one instance and go with requests of that urgency."""
+        if (self._lane < Lane.PREFETCH) is not in_a_hurry:
+            return
+        for index in range(self.position, min(self.position + count, len(self._image_ids))):
+            image_id = self._image_ids[index]
+            if (image_id.scheme, image_id.address) != key:
+                return
+            yield image_id
