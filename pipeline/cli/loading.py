@@ -1,27 +1,25 @@
-"""Images to files, in order: a window of loads ahead of the writer, failures named, Ctrl-C told."""
+"""Images to files, in order: a stream, each image written as it comes, failures named, Ctrl-C told."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from cornerstream.cli.console import FAILED, complain, counted
 from cornerstream.cli.progress import image_progress
 from cornerstream.images.redaction import redacted
-from cornerstream.ranks import Lane
+from cornerstream.stream_window import ImageFailure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from cornerstream.cli.files import Writer
+    from cornerstream.image_stream import Placed
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
-    from cornerstream.load import Load
     from cornerstream.session import Session
 
 
@@ -67,50 +65,23 @@ async def write_images(
         ahead: Loads ahead of the writer.
     """
     tally.wanted = len(image_ids)
+    stream = session.stream(image_ids, ahead=ahead, errors="yield", keep=False)
     with image_progress("loading", len(image_ids), session, tally) as advance:
-        async with aclosing(_outcomes(session, image_ids, ahead, tally)) as outcomes:
-            async for number, outcome in outcomes:
-                if isinstance(outcome, Exception):
-                    _note_failure(image_ids[number - 1], outcome, tally)
-                else:
-                    tally.nbytes += outcome.nbytes
-                    await _write(writer, outcome, number, tally)
-                advance()
+        try:
+            async with aclosing(stream.placed.__aiter__()) as outcomes:
+                async for outcome in outcomes:
+                    await _take(outcome, writer, tally)
+                    advance()
+        finally:
+            tally.cancelled = stream.progress_now.images_ahead
 
 
-async def _outcomes(
-    session: Session, image_ids: Sequence[ImageId], ahead: int, tally: Tally
-) -> AsyncGenerator[tuple[int, Image | Exception], None]:
-    """Every image or its error, in order and with its number from 1; leaving it cancels the loads ahead."""
-    rest = iter(enumerate(image_ids, 1))
-    window: deque[tuple[int, Load, asyncio.Future[Image]]] = deque()
-
-    def begin(count: int) -> None:
-        for number, image_id in islice(rest, count):
-            load = session.load(image_id, lane=Lane.PREFETCH, distance=number, keep=False)
-            window.append((number, load, asyncio.ensure_future(load)))
-
-    begin(ahead)
-    try:
-        while window:
-            number, _, future = window[0]
-            await asyncio.wait([future])
-            window.popleft()
-            begin(1)
-            yield number, _outcome(future)
-    finally:
-        tally.cancelled += len(window)
-        for _, load, _ in window:
-            load.cancel()
-        await asyncio.gather(*(future for _, _, future in window), return_exceptions=True)
-
-
-def _outcome(future: asyncio.Future[Image]) -> Image | Exception:
-    """The image, or what it failed with; a cancellation goes on as one."""
-    try:
-        return future.result()
-    except Exception as error:  # noqa: BLE001 - whatever fails here fails for one image, and is named
-        return error
+async def _take(outcome: Placed[Image | ImageFailure], writer: Writer, tally: Tally) -> None:
+    if isinstance(outcome.value, ImageFailure):
+        _note_failure(outcome.value.image_id, outcome.value.error, tally)
+    else:
+        tally.nbytes += outcome.value.nbytes
+        await _write(writer, outcome.value, outcome.place.index + 1, tally)
 
 
 async def _write(writer: Writer, image: Image, number: int, tally: Tally) -> None:
