@@ -14,6 +14,7 @@ import reactivex as rx
 from reactivex import Observable
 
 from cornerstream.images.errors import ImageLoadError
+from cornerstream.images.stage import follow
 from cornerstream.images.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class ImageLoadObject:
 
     def _attach(self, observer: Observer[Image]) -> DisposableBase:
         """Subscribe to the source, whatever it is."""
-        return self._source.subscribe(observer.on_next, observer.on_error, observer.on_completed)
+        return follow(self._source, observer)
 
     def _observed(self, observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
         return self.subscribe(observer)

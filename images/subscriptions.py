@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from reactivex.abc import DisposableBase
 
+from cornerstream.images.stage import follow
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -140,7 +142,7 @@ class _Subscription(DisposableBase, Generic[T]):
 
 
 def _subscribed(source: Observable[T], scheduler: SchedulerBase | None, observer: Observer[T]) -> DisposableBase:
-    return source.subscribe(observer.on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+    return follow(source, observer, scheduler)
 
 
 def _tell_completed(observer: Observer[Any]) -> None:

@@ -8,14 +8,15 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from reactivex import Observable
 from reactivex.abc import DisposableBase
 
+from cornerstream.images.stage import Stage, follow
 from cornerstream.operators.bridge import on_loop, spawn, was_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from reactivex import Observable
     from reactivex.abc import ObserverBase, SchedulerBase
 
 T = TypeVar("T")
@@ -64,10 +65,9 @@ def map_ordered(
     def operator(source: Observable[T]) -> Observable[R]:
         def subscribe(observer: ObserverBase[R], scheduler: SchedulerBase | None = None) -> DisposableBase:
             run = _Ordered(observer, function, at_once, max_concurrent, waiting)
-            upstream = source.subscribe(run.on_next, run.on_error, run.on_completed, scheduler=scheduler)
-            return _Both(run, upstream)
+            return _Both(run, follow(source, run, scheduler))
 
-        return Observable(subscribe)
+        return Stage(subscribe)
 
     return operator
 

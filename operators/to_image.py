@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reactivex import operators as ops
-
 from cornerstream.images.image import Image
+from cornerstream.operators.map_stage import map_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,4 +38,4 @@ def to_image(
         image = Image.of(frame, image_id)
         return image if target is None else image.placed(target)
 
-    return ops.map(made)
+    return map_stage(made)

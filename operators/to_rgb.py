@@ -7,18 +7,20 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from reactivex import Observable, Subject
+from reactivex import Subject
 from reactivex import operators as ops
 from reactivex.abc import DisposableBase
 from reactivex.disposable import SingleAssignmentDisposable
 
 from cornerstream.images.errors import DecodeError
+from cornerstream.images.stage import Stage, follow
 from cornerstream.operators.map_ordered import map_ordered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from reactivex import Observable
     from reactivex.abc import ObserverBase, SchedulerBase
 
     from cornerstream.images.frames import DecodedFrame
@@ -153,10 +155,10 @@ def _beside(
     def operator(source: Observable[DecodedFrame]) -> Observable[DecodedFrame]:
         def subscribe(observer: ObserverBase[DecodedFrame], scheduler: SchedulerBase | None = None) -> DisposableBase:
             run = _Detour(observer, is_slow, slow)
-            run.upstream = source.subscribe(run.send, run.fail, run.complete, scheduler=scheduler)
+            run.upstream = follow(source, run, scheduler)
             return run
 
-        return Observable(subscribe)
+        return Stage(subscribe)
 
     return operator
 
@@ -183,7 +185,7 @@ class _Detour(DisposableBase):
             if one is not None:
                 one.dispose()
 
-    def send(self, frame: DecodedFrame) -> None:
+    def on_next(self, frame: DecodedFrame) -> None:
         if not self._out and not self._is_slow(frame):
             self._observer.on_next(frame)
             return
@@ -196,10 +198,10 @@ class _Detour(DisposableBase):
         self._out += 1
         self._entry.on_next(frame)
 
-    def fail(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
         (self._entry or self._observer).on_error(error)
 
-    def complete(self) -> None:
+    def on_completed(self) -> None:
         (self._entry or self._observer).on_completed()
 
     def _back(self, frame: DecodedFrame) -> None:

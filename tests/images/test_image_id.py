@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 from hypothesis import example, given, reject, settings
@@ -178,3 +181,16 @@ def test_pickles() -> None:
     copy = pickle.loads(pickle.dumps(image_id))
     assert copy == image_id
     assert str(copy) == str(image_id)
+
+
+def test_its_hash_does_not_travel_to_another_process() -> None:
+    image_id = ImageId.parse("wadouri:https://pacs/wado?objectUID=1.2&frame=3")
+    program = (
+        "import pickle, sys; from cornerstream.images.image_id import ImageId; found = pickle.load(sys.stdin.buffer); "
+        "same = ImageId.parse(str(found)); print(found in {same: 1}, str(found), found.frame_number)"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=pickle.dumps(image_id), env=environment, capture_output=True, check=True
+    )
+    assert done.stdout.decode().split() == ["True", str(image_id), "3"]

@@ -13,7 +13,7 @@ from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.subject import Subject
 
-from cornerstream.operators.map_ordered import map_ordered
+from cornerstream.operators.map_ordered import Ready, map_ordered
 from tests.support.leaks import nothing_left, turns
 from tests.support.recording import Recorder
 
@@ -223,3 +223,40 @@ async def test_a_source_that_goes_on_inside_on_next_keeps_the_order() -> None:
 def test_bounds_that_make_no_sense(bounds: tuple[int, int | None]) -> None:
     with pytest.raises(ValueError, match="at least"):
         map_ordered(Calls(), *bounds)
+
+
+async def test_results_that_are_ready_keep_their_place_and_need_no_task() -> None:
+    first = asyncio.Event()
+    called: list[int] = []
+
+    async def slow(value: int) -> int:
+        called.append(value)
+        await first.wait()
+        return value
+
+    def at_once(value: int) -> Ready[int] | None:
+        return Ready(10 * value) if value % 2 else None
+
+    seen: list[object] = []
+    done = asyncio.Event()
+    source = rx.of(1, 2, 3, 5).pipe(map_ordered(slow, at_once=at_once))
+    source.subscribe(seen.append, on_completed=done.set)
+    assert seen == [10]
+    first.set()
+    await done.wait()
+    assert seen == [10, 2, 30, 50]
+    assert called == [2]
+
+
+async def test_an_error_of_what_should_be_ready_ends_the_sequence() -> None:
+    async def never(_: int) -> int:
+        raise AssertionError
+
+    def at_once(value: int) -> Ready[int]:
+        if value == 2:
+            raise OSError("not ready")
+        return Ready(value)
+
+    seen: list[object] = []
+    rx.of(1, 2, 3).pipe(map_ordered(never, at_once=at_once)).subscribe(seen.append, seen.append)
+    assert [str(signal) for signal in seen] == ["1", "not ready"]

@@ -1,0 +1,84 @@
+"""Stages subscribe to each other directly, and to everything else as Rx does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import reactivex as rx
+from reactivex import Observable
+from reactivex.disposable import Disposable
+from reactivex.subject import Subject
+
+from cornerstream.images.stage import Stage, follow
+
+if TYPE_CHECKING:
+    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.signals: list[object] = []
+
+    def on_next(self, value: int) -> None:
+        self.signals.append(value)
+
+    def on_error(self, error: Exception) -> None:
+        self.signals.append(error)
+
+    def on_completed(self) -> None:
+        self.signals.append("completed")
+
+
+def test_a_stage_gets_the_observer_itself() -> None:
+    subscribers: list[object] = []
+
+    def subscribe(observer: ObserverBase[int], _: SchedulerBase | None = None) -> DisposableBase:
+        subscribers.append(observer)
+        observer.on_next(1)
+        return Disposable()
+
+    recorder = Recorder()
+    follow(Stage(subscribe), recorder)
+    follow(Observable(subscribe), recorder)
+    assert [one is recorder for one in subscribers] == [True, False]
+    assert recorder.signals == [1, 1]
+
+
+def test_disposing_reaches_the_source_either_way() -> None:
+    subject: Subject[int] = Subject()
+    recorder = Recorder()
+    held = follow(Stage(lambda observer, _=None: follow(subject, observer)), recorder)
+    subject.on_next(1)
+    held.dispose()
+    subject.on_next(2)
+    assert recorder.signals == [1]
+    assert not subject.observers
+
+
+def test_subscribed_in_the_usual_way_it_is_an_observable_like_any_other() -> None:
+    def subscribe(observer: ObserverBase[int], _: SchedulerBase | None = None) -> DisposableBase:
+        observer.on_completed()
+        observer.on_next(1)
+        return Disposable()
+
+    recorder = Recorder()
+    Stage(subscribe).subscribe(recorder)
+    assert recorder.signals == ["completed"]
+
+
+def test_an_error_of_subscribing_is_the_callers() -> None:
+    def subscribe(_: ObserverBase[int], __: SchedulerBase | None = None) -> DisposableBase:
+        raise OSError("no")
+
+    recorder = Recorder()
+    with pytest.raises(OSError, match="no"):
+        follow(Stage(subscribe), recorder)
+    Stage(subscribe).subscribe(recorder)
+    assert [type(signal) for signal in recorder.signals] == [OSError]
+
+
+def test_the_source_may_be_done_at_once() -> None:
+    recorder = Recorder()
+    follow(rx.of(1, 2), recorder)
+    assert recorder.signals == [1, 2, "completed"]
