@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 from reactivex.testing import TestScheduler
 
 from cornerstream.images.errors import FetchError
@@ -136,6 +136,7 @@ class AnyUse(RuleBasedStateMachine):
 
     @rule(target=subscribers, image=IMAGES, lane=LANES)
     def subscribe(self, image: str, lane: Lane) -> Subscriber:
+        """Its image is there, or it waits for it."""
         running = self.session._engine.loads._loads
         at_once = self.session.cached(image) or (ImageId.parse(image) not in running and self.is_here(image))
         one: Subscriber = self.checked(lambda: Subscriber(self.session.load(image, lane=lane)))
@@ -158,19 +159,28 @@ class AnyUse(RuleBasedStateMachine):
     def rank_anew(self, subscriber: Subscriber, lane: Lane, distance: int) -> None:
         self.checked(lambda: setattr(subscriber.load, "rank", Rank(lane, distance)))
 
-    @rule(image=IMAGES)
-    def finish(self, image: str) -> None:
-        self._end(image, None, ["image", "completed"])
+    @precondition(lambda self: self.transport.open_urls)
+    @rule(which=st.integers(0, 1))
+    def finish(self, which: int) -> None:
+        self._end(which, None, ["image", "completed"])
+
+    @precondition(lambda self: self.transport.open_urls)
+    @rule(which=st.integers(0, 1))
+    def fail(self, which: int) -> None:
+        self._end(which, FetchError("gone"), ["FetchError"])
 
     @rule(image=IMAGES)
-    def fail(self, image: str) -> None:
-        self._end(image, FetchError("gone"), ["FetchError"])
+    def load_whole(self, image: str) -> None:
+        self.subscribe(image, Lane.INTERACTION)
+        while self.everybody[-1].waits:
+            self.finish(0)
 
-    def _end(self, image: str, error: FetchError | None, heard: list[str]) -> None:
-        is_open = url_of(image) in self.transport.open_urls
-        waiting = [one for one in self.everybody if one.waits and str(one.load.image_id) == image]
-        self.checked(lambda: self.transport.finish(url_of(image), error))
-        for one in waiting if is_open else ():
+    def _end(self, which: int, error: FetchError | None, heard: list[str]) -> None:
+        urls = sorted(self.transport.open_urls)
+        url = urls[which % len(urls)]
+        waiting = [one for one in self.everybody if one.waits and url_of(one.load.image_id) == url]
+        self.checked(lambda: self.transport.finish(url, error))
+        for one in waiting:
             one.expected, one.waits = heard, False
 
     # Viewports and prefetch
@@ -231,14 +241,19 @@ class AnyUse(RuleBasedStateMachine):
         self.checked(held.dispose)
         self.checked(held.dispose)
 
-    @rule(nbytes=st.integers(0, 2 * IMAGE_BYTES))
+    @rule(nbytes=st.integers(0, 3 * IMAGE_BYTES))
     def evict(self, nbytes: int) -> None:
         self.checked(lambda: self.session._engine.resources.put(next(self.files), "a file", nbytes))
 
     @rule()
     def forget(self) -> None:
         self.must_stay.clear()
-        self.on_loop(lambda: [tier.clear() for tier in self.tiers])
+
+        def clear() -> None:
+            for tier in self.tiers:
+                tier.clear()
+
+        self.on_loop(clear)
 
     # What always holds
 
@@ -305,4 +320,4 @@ class AnyUse(RuleBasedStateMachine):
 
 
 TestAnyUse = AnyUse.TestCase
-TestAnyUse.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyUse.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
