@@ -9,6 +9,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from cornerstream.images.errors import ImageLoadError
 from cornerstream.ranks import BestRank
+from cornerstream.traces import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,12 +76,6 @@ class Run:
             self.remove(waiter)
         return waiters
 
-    def hand_over(self, recorder: Recorder | None, waiter: Waiter[Any], nbytes: int) -> None:
-        """Let bytes received here be those of the load that gets what they hold."""
-        if recorder is not None and waiter.rank.trace is not None:
-            self.rank.trace.hand_over(waiter.rank.trace, nbytes)
-            recorder.received(waiter.rank.trace)
-
     def give_up(self, recorder: Recorder | None) -> None:
         """Cancel the source: nobody waits for it any more."""
         if recorder is not None:
@@ -96,3 +91,21 @@ class Run:
         """Let everybody hear of an error."""
         for waiter in self.take_all():
             waiter.fail(error)
+
+
+def hand_over(giver: RankCell | None, nbytes: int, taker: RankCell | None, recorder: Recorder | None) -> None:
+    """Let bytes received for all be those of the load that gets what they hold.
+
+    Args:
+        giver: Who received them; `None` where they were received earlier, for nobody in particular.
+        nbytes: How many.
+        taker: Who gets them; `None` where they are kept for later, for nobody in particular.
+        recorder: Hears of it.
+    """
+    to = Trace() if taker is None or taker.trace is None else taker.trace
+    if giver is None or giver.trace is None:
+        to.received += nbytes
+    else:
+        giver.trace.hand_over(to, nbytes)
+    if recorder is not None:
+        recorder.received(to)
