@@ -126,7 +126,9 @@ class FrameRequest:
         if self._last is not None:
             self._fail(SplitError(f"the answer has several parts where {self._asked()} asked for"))
         elif number not in self.missing:
-            self._fail(SplitError(f"a part says that it is frame {number}, which was not asked for or has come already"))
+            self._fail(
+                SplitError(f"a part says that it is frame {number}, which was not asked for or has come already")
+            )
         elif len(self.missing) == 1:
             self._last = number, part  # until it is proven that no further one follows
         else:

@@ -14,6 +14,7 @@ from cornerstream.batches import FrameLists
 from cornerstream.cache import ByteCache
 from cornerstream.encoded_frames import FrameTier, size_of
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.list_rules import ListRules
 from cornerstream.shared_runs import FileRun, ValueRun, no_such_frame
 from cornerstream.waiting import Run, Waiter
 from cornerstream.wanted import FrameWaiter
