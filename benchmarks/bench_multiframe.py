@@ -34,7 +34,7 @@ BAR_SPEED = 0.9
 BAR_FIRST = 1.0
 FRAMES = 2000
 DIFFERENT = 50
-ROUNDS = 3
+ROUNDS = 2
 
 
 @dataclass(slots=True)

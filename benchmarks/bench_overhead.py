@@ -1,22 +1,26 @@
-"""Overhead: what the pipeline itself costs an image, on frames so small that their decoding costs nothing."""
+"""Overhead: what the pipeline itself costs an image, on frames that cost nothing, or next to nothing, to decode."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+from functools import partial
+from statistics import median
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING
 
 import reactivex as rx
 
-from benchmarks.common import OURS, fingerprint, interleave
+from benchmarks.common import OURS, Verdict, fingerprint, interleave
 from benchmarks.machine import cores
 from benchmarks.peers import sorted_by_position
 from cornerstream import Session
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.decompress import decode_frame, decompress
+from cornerstream.operators.map_ordered import Ready, map_ordered
 from cornerstream.operators.read_file import open_index
 from cornerstream.operators.to_image import to_image
 from cornerstream.operators.to_rgb import to_rgb
@@ -29,14 +33,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from benchmarks.common import Bench, Pixels
-    from cornerstream.images.frames import EncodedFrame
-    from cornerstream.loaders.context import LoadContext
+    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.loaders.context import ImageLoader, LoadContext
     from cornerstream.phantom import PhantomSeries
 
     Work = Callable[[list[Pixels]], Coroutine[Any, Any, float]]
 
 TITLE = "cost of the pipeline itself, 64 × 64 native images"
 AHEAD = 8
+ENGINE_ROUNDS = 15
+BAR_STREAM = 150.0
+BAR_HIT = 25.0
 
 
 def run(bench: Bench) -> None:
@@ -48,6 +55,11 @@ def run(bench: Bench) -> None:
         "floor: run_in_executor, the same decode function": lambda out: _executor(frames, decode_frame_pixels, out),
     }
     bench.table(f"from memory, {len(frames)} images", _compare(memory, bench.rounds, len(frames)), "µs")
+    bench.verdicts(
+        "engine: decoding is a function that does nothing, the bytes are in memory; processor time of the loop's thread",
+        asyncio.run(_engine(frames, 1 if bench.quick else ENGINE_ROUNDS)),
+        "the median of the rounds, since other programs' work does not count; no peer, no floor",
+    )
     files: dict[str, Work] = {
         "cornerstream, listed before": lambda out: _stream_files(series, out),
         "cornerstream, listing alone": lambda out: _list_files(series, out),
@@ -67,6 +79,61 @@ def decode_frame_pixels(frame: EncodedFrame) -> Pixels:
 def read_and_decode(path: Path) -> Pixels:
     """Parse, read, decode and check the one frame of a file."""
     return decode_frame(open_index(path).read(1)).pixels
+
+
+async def _engine(frames: Sequence[EncodedFrame], rounds: int) -> list[Verdict]:
+    """Microseconds of the loop's thread for each image streamed, with real and with no decoding, and each cache hit."""
+    registry = LoaderRegistry()
+    decoded = decode_frame(frames[0])
+
+    async def nothing(_: EncodedFrame) -> DecodedFrame:
+        return decoded
+
+    def ready(_: EncodedFrame) -> Ready[DecodedFrame]:
+        return Ready(decoded)
+
+    def loader(decode: Callable[[LoadContext], Callable[[Any], Any]]) -> ImageLoader:
+        def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
+            source = rx.just(frames[int(image_id.address)])
+            return ImageLoadObject(image_id, source.pipe(decode(context), to_rgb(context.workers), to_image(image_id)))
+
+        return load
+
+    registry.register("ready", loader(lambda _: map_ordered(nothing, at_once=ready)))
+    registry.register("worker", loader(lambda context: map_ordered(partial(context.workers.run, lambda _: decoded))))
+    registry.register("native", loader(lambda context: decompress(context.workers)))
+    figures: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for scheme in ("ready", "worker", "native"):
+            async with Session(registry=registry) as session:
+                ids = [ImageId(scheme, str(index)) for index in range(len(frames))]
+                figures.setdefault(scheme, []).append(await _stream_time(session, ids))
+                figures.setdefault("hit", []).append(await _hit_time(session, ids))
+    stream, worker, native, hit = (median(figures[name]) for name in ("ready", "worker", "native", "hit"))
+    return [
+        Verdict("stream, an image", stream, BAR_STREAM, "µs", digits=0),
+        Verdict("the same, by way of a worker thread", worker, BAR_STREAM, "µs", digits=0),
+        Verdict("the same, with the decode of a native frame", native, BAR_STREAM, "µs", digits=0),
+        Verdict("a cache hit, awaited on the loop", hit, BAR_HIT, "µs", digits=1),
+    ]
+
+
+async def _stream_time(session: Session, ids: Sequence[ImageId]) -> float:
+    gc.collect()
+    start, count = thread_time(), 0
+    async for _ in session.stream(ids, ahead=AHEAD):
+        count += 1
+    assert count == len(ids)
+    return (thread_time() - start) * 1e6 / count
+
+
+async def _hit_time(session: Session, ids: Sequence[ImageId]) -> float:
+    hits, start = session.stats().cache_hits, thread_time()
+    for image_id in ids:
+        await session.load(image_id)
+    seconds = thread_time() - start
+    assert session.stats().cache_hits == hits + len(ids)
+    return seconds * 1e6 / len(ids)
 
 
 def _compare(works: dict[str, Work], rounds: int, images: int) -> dict[str, list[float]]:

@@ -48,12 +48,22 @@ class Viewed:
             await session.load(series[index], keep=False)
             yield session, series
 
+    @property
+    def places(self) -> dict[str, int]:
+        """The index of every SOP Instance UID; a request for more than one instance has the index -1."""
+        return {"": -1} | {uid: index for index, uid in enumerate(self.phantom.sop_instance_uids)}
+
+    @staticmethod
+    def instance_of(one: Seen) -> str:
+        """The SOP Instance UID in a request's path, if it has one."""
+        return one.url.partition("?")[0].partition("/instances/")[2].partition("/")[0]
+
     def bytes_by_index(self) -> dict[int, int]:
         """Bytes that went over the link for each index, by the server's ledger."""
-        places = {uid: index for index, uid in enumerate(self.phantom.sop_instance_uids)}
+        places = self.places
         found: dict[int, int] = {}
         for one in self.server.pixels():
-            index = places.get(_instance_of(one), -1)
+            index = places.get(self.instance_of(one), -1)
             found[index] = found.get(index, 0) + one.bytes_sent
         return found
 
@@ -66,8 +76,3 @@ def viewed(bench: Bench) -> Iterator[Viewed]:
     with observed_server(study.folder, quick=bench.quick) as server:
         urls = frame_urls(server.dicomweb, study.study_instance_uid, phantom)
         yield Viewed(server, study, phantom, urls, raw_decoder(phantom.transfer_syntax_uid, rows_of(phantom)))
-
-
-def _instance_of(one: Seen) -> str:
-    """The SOP Instance UID in a path, if it has one."""
-    return one.url.partition("/instances/")[2].partition("/")[0]

@@ -47,8 +47,12 @@ def test_a_stage_gets_the_observer_itself() -> None:
 
 def test_disposing_reaches_the_source_either_way() -> None:
     subject: Subject[int] = Subject()
+
+    def subscribe(observer: ObserverBase[int], _: SchedulerBase | None = None) -> DisposableBase:
+        return follow(subject, observer)
+
     recorder = Recorder()
-    held = follow(Stage(lambda observer, _=None: follow(subject, observer)), recorder)
+    held = follow(Stage(subscribe), recorder)
     subject.on_next(1)
     held.dispose()
     subject.on_next(2)
@@ -63,7 +67,7 @@ def test_subscribed_in_the_usual_way_it_is_an_observable_like_any_other() -> Non
         return Disposable()
 
     recorder = Recorder()
-    Stage(subscribe).subscribe(recorder)
+    Stage(subscribe).subscribe(recorder.on_next, recorder.on_error, recorder.on_completed)
     assert recorder.signals == ["completed"]
 
 
@@ -74,7 +78,7 @@ def test_an_error_of_subscribing_is_the_callers() -> None:
     recorder = Recorder()
     with pytest.raises(OSError, match="no"):
         follow(Stage(subscribe), recorder)
-    Stage(subscribe).subscribe(recorder)
+    Stage(subscribe).subscribe(recorder.on_next, recorder.on_error, recorder.on_completed)
     assert [type(signal) for signal in recorder.signals] == [OSError]
 
 

@@ -6,7 +6,7 @@ import pytest
 import reactivex as rx
 from reactivex import operators as ops
 from reactivex.subject import Subject
-from reactivex.testing import ReactiveTest, TestScheduler
+from reactivex.testing import ReactiveTest, Recorded, TestScheduler
 
 from cornerstream.operators.map_stage import map_stage
 
@@ -32,7 +32,7 @@ def double(value: int) -> int:
     ],
     ids=["empty", "one", "many", "source error", "own error", "disposed midway"],
 )
-def test_it_does_what_map_does(messages: list[object]) -> None:
+def test_it_does_what_map_does(messages: list[Recorded[int]]) -> None:
     results = []
     for operator in (ops.map(double), map_stage(double)):
         scheduler = TestScheduler()
