@@ -21,7 +21,7 @@ from cornerstream.scroll import Scroll
 from cornerstream.series import series_of
 from cornerstream.session import Session
 from tests.support.fakes import registry_of
-from tests.support.held_transport import IMAGE_BYTES, HeldTransport, load, url_of
+from tests.support.held_images import IMAGE_BYTES, HeldImages, load, url_of
 from tests.support.leaks import turns
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class AnyUse(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.transport = HeldTransport()
+        self.transport = HeldImages()
         self.scheduler = TestScheduler()
         self.session = Session(
             registry=registry_of(held=load), transport=self.transport, cache_bytes=BUDGET, max_requests=2
