@@ -1,110 +1,74 @@
-"""A transport whose responses wait until the test lets them go, and a loader of small images over it."""
+"""A transport whose answers the test holds in its hands."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from reactivex import operators as ops
-
-from cornerstream.images.frames import EncodedFrame
-from cornerstream.images.load_object import ImageLoadObject
-from cornerstream.images.metadata import FrameMetadata
-from cornerstream.operators.bridge import from_coroutine
-from cornerstream.operators.fetch import Body, read_whole
-from cornerstream.operators.protocols import HttpRequest
-from tests.support.fakes import make_image
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
-    from cornerstream.images.image_id import ImageId
-    from cornerstream.loaders.context import LoadContext
-
-SIDE = 64
-IMAGE_BYTES = SIDE * SIDE * 2
-FRAME_BYTES = 2000  # so much smaller that it is kept beside its image
-
-
-@dataclass(frozen=True, slots=True)
-class _Response:
-    gate: asyncio.Future[None]
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content_length: int | None = FRAME_BYTES
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        yield bytes(FRAME_BYTES // 2)
-        await self.gate
-        yield bytes(FRAME_BYTES - FRAME_BYTES // 2)
+    from cornerstream.operators.protocols import HttpRequest
 
 
 class HeldTransport:
-    """Opens responses that give half of their bytes.
+    """Answers every request with what the test sends, to the one that is open.
 
     Attributes:
-        opened: How often each URL was asked for.
-        most: Most responses to one URL that were open at once.
+        asked: The requests, in order.
+        headers_held: Requests wait for their header while this is cleared.
     """
 
     def __init__(self) -> None:
-        self.opened: Counter[str] = Counter()
-        self.most = 0
-        self._gates: dict[str, list[asyncio.Future[None]]] = {}
-
-    @property
-    def open_urls(self) -> set[str]:
-        """What is open now."""
-        return {url for url, gates in self._gates.items() if gates}
+        self.asked: list[HttpRequest] = []
+        self.headers_held = asyncio.Event()
+        self.headers_held.set()
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+        self._changed = asyncio.Condition()
 
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[_Response]:
-        """Open a response that is held."""
-        gate = asyncio.get_running_loop().create_future()
-        gates = self._gates.setdefault(request.url, [])
-        gates.append(gate)
-        self.opened[request.url] += 1
-        self.most = max(self.most, len(gates))
-        try:
-            yield _Response(gate)
-        finally:
-            gates.remove(gate)
+        self.asked.append(request)
+        async with self._changed:
+            self._changed.notify_all()
+        await self.headers_held.wait()
+        yield _Response(self._chunks)
 
-    def finish(self, url: str, error: Exception | None = None) -> None:
-        """Let what is open come to its end, or fail."""
-        for gate in self._gates.get(url, ()):
-            if gate.done():
-                continue
-            if error is None:
-                gate.set_result(None)
-            else:
-                gate.set_exception(error)
+    async def until_asked(self, count: int) -> None:
+        """Wait until so many requests are here."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.asked) >= count)
 
+    async def send(self, chunk: bytes) -> None:
+        """Send bytes, and wait until they have been read."""
+        await self._chunks.put(chunk)
+        await self._chunks.join()
 
-def url_of(image_id: ImageId | str) -> str:
-    """What the loader asks for."""
-    return f"http://127.0.0.1/{str(image_id).partition(':')[2]}"
+    def end(self) -> None:
+        """End the body."""
+        self._chunks.put_nowait(None)
 
 
-def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
-    """A loader: one request an image, whose encoded frame is kept."""
+class _Response:
+    def __init__(self, chunks: asyncio.Queue[bytes | None]) -> None:
+        self._chunks = chunks
 
-    async def fetch() -> EncodedFrame:
-        body = Body(HttpRequest(url_of(image_id), image_id=image_id), context.http)
-        return EncodedFrame(METADATA, await read_whole(body, FRAME_BYTES))
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {}
 
-    frames = context.resources.encoded(image_id, from_coroutine(fetch))
-    return ImageLoadObject(image_id, frames.pipe(ops.map(lambda _: make_image(image_id, SIDE))))
+    @property
+    def content_length(self) -> int | None:
+        return None
 
-
-METADATA = FrameMetadata(
-    transfer_syntax_uid="1.2.840.10008.1.2.5",
-    rows=SIDE,
-    columns=SIDE,
-    photometric_interpretation="MONOCHROME2",
-    bits_allocated=16,
-    bits_stored=16,
-    high_bit=15,
-)
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        while True:
+            chunk = await self._chunks.get()
+            if chunk is None:
+                self._chunks.task_done()
+                return
+            try:
+                yield chunk
+            finally:
+                self._chunks.task_done()
