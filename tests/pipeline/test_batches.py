@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import pytest
+from reactivex.testing import TestScheduler
+
+from cornerstream.images.errors import FetchError, HttpStatusError, SplitError, TruncatedError
+from cornerstream.images.image_id import ImageId
+from cornerstream.images.limits import Limits
+from cornerstream.ranks import Lane, Rank
+from tests.support.part_server import ADDRESS, PartServer, frame_data, turn
+
+
+async def test_frames_wanted_together_travel_in_one_request() -> None:
+    server = PartServer()
+    members = await server.want(1, 2, 3)
+    assert [len(server.requests), server.requests[0].send()] == [1, [1, 2, 3]]
+    server.requests[0].answer(1)
+    assert [member.got for member in members] == [[frame_data(1)], [], []]  # each when its own part is there
+    server.requests[0].answer()
+    assert [member.got for member in members] == [[frame_data(n)] for n in (1, 2, 3)]
+    assert (len(server.lists), server.open) == (0, [])
+
+
+async def test_a_lone_frame_goes_alone_and_at_once() -> None:
+    server = PartServer()
+    (member,) = await server.want(7, lane=Lane.INTERACTION)
+    assert server.requests[0].send() == [7]
+    server.requests[0].answer()
+    assert member.got == [frame_data(7)]
+
+
+async def test_the_list_is_settled_when_the_request_is_sent() -> None:
+    server = PartServer()
+    members = await server.want(1, 2, 3)
+    members[1].leave()
+    members[2].rank.change(Rank(Lane.PREFETCH, 0))
+    server.join(9, Rank(Lane.PREFETCH, 0.5))
+    assert server.requests[0].send() == [3, 9, 1]
+    assert len(server.requests) == 1
+
+
+async def test_what_is_looked_for_does_not_travel_with_what_fills_the_cache() -> None:
+    server = PartServer()
+    await server.want(1, 2)
+    await server.want(500, lane=Lane.INTERACTION)
+    assert server.requests[0].rank.value.lane is Lane.INTERACTION
+    assert server.requests[0].send() == [500]
+    await turn()
+    assert server.requests[1].send() == [1, 2]
+
+
+async def test_more_frames_than_fit_take_several_requests_two_at_a_time() -> None:
+    server = PartServer(Limits(list_frames=2))
+    await server.want(*range(1, 8))
+    sent = []
+    for request in iter(server.requests):  # grows as turns come
+        sent.append(request.send())
+        await turn()
+        if len(sent) == 2:
+            assert len(server.open) == 2  # no third one before one of them has ended
+            server.requests[0].answer()
+            await turn()
+        elif len(sent) > 2:
+            server.requests[len(sent) - 2].answer()
+            await turn()
+    assert sent == [[1, 2], [3, 4], [5, 6], [7]]
+
+
+async def test_a_list_is_bounded_by_the_size_of_a_frame_once_it_is_known() -> None:
+    server = PartServer(Limits(list_bytes=2500))
+    await server.want(1)
+    server.requests[0].send()
+    server.requests[0].answer(size=996)
+    await server.want(2, 3, 4)
+    assert server.requests[1].send() == [2, 3]
+
+
+async def test_a_list_is_bounded_by_the_length_of_its_url() -> None:
+    server = PartServer()
+    await server.want(*range(1_000_000, 1_000_100), address=ADDRESS + "?" + "x" * 3800)
+    assert len(",".join(map(str, server.requests[0].send()))) + len(ADDRESS) + 3801 + len("/frames/") <= 4000
+
+
+async def test_two_who_want_one_frame_share_it() -> None:
+    server = PartServer()
+    first, second = await server.want(1, 1)
+    assert server.requests[0].send() == [1]
+    (third,) = await server.want(1)
+    first.leave()
+    server.requests[0].answer()
+    assert [first.got, second.got, third.got] == [[], [frame_data(1)], [frame_data(1)]]
+    assert len(server.requests) == 1
+
+
+async def test_the_last_one_who_leaves_cancels_what_waits_and_what_runs() -> None:
+    server = PartServer()
+    (waiting,) = await server.want(1)
+    waiting.leave()
+    assert (server.open, len(server.lists)) == ([], 0)
+    members = await server.want(1, 2)
+    server.requests[1].send()
+    members[0].leave()
+    assert len(server.open) == 1
+    members[1].leave()
+    assert (server.open, len(server.lists)) == ([], 0)
+
+
+async def test_the_others_that_have_their_frames_do_not_keep_a_request_alive() -> None:
+    server = PartServer()
+    members = await server.want(1, 2, 3)
+    server.requests[0].send()
+    server.requests[0].answer(1)
+    members[1].leave()
+    members[2].leave()
+    assert server.open == []
+    assert members[0].got == [frame_data(1)]
+
+
+async def test_a_jump_to_a_frame_far_behind_gets_a_request_of_its_own() -> None:
+    server = PartServer()
+    members = await server.want(*range(1, 51))
+    server.requests[0].send()
+    members[39].rank.change(Rank(Lane.INTERACTION))
+    await turn()
+    assert server.requests[1].send() == [40]
+    server.requests[1].answer()
+    server.requests[0].answer()
+    assert all(member.got == [frame_data(member.number)] for member in members)
+    assert server.open == []
+
+
+async def test_a_jump_to_a_frame_that_is_about_to_come_does_not() -> None:
+    server = PartServer()
+    members = await server.want(*range(1, 51))
+    server.requests[0].send()
+    server.requests[0].answer(1)  # ten bytes: all of them are near now
+    members[39].rank.change(Rank(Lane.INTERACTION))
+    server.join(30, Rank(Lane.INTERACTION))
+    await turn()
+    assert len(server.requests) == 1
+
+
+async def test_a_frame_that_comes_sooner_than_its_own_request_ends_that() -> None:
+    server = PartServer()
+    members = await server.want(*range(1, 7))
+    server.requests[0].send()
+    members[4].rank.change(Rank(Lane.INTERACTION))
+    await turn()
+    server.requests[1].send()
+    server.requests[0].answer()
+    assert members[4].got == [frame_data(5)]
+    assert server.requests[1].over
+
+
+@pytest.mark.parametrize("status", [400, 404, 406, 414, 501])
+async def test_a_server_without_lists_is_asked_for_single_frames(status: int) -> None:
+    server = PartServer()
+    members = await server.want(1, 2)
+    server.requests[0].send()
+    server.requests[0].fail(HttpStatusError("no lists", status=status))
+    await turn()
+    for request in iter(server.requests[1:]):
+        request.send()
+        request.answer()
+    await turn()
+    server.requests[2].send()
+    server.requests[2].answer()
+    assert [request.numbers for request in server.requests] == [[1, 2], [1], [2]]
+    assert [member.got for member in members] == [[frame_data(1)], [frame_data(2)]]
+    await server.want(8, 9, address="http://pacs/studies/1/series/2/instances/4")  # remembered for the origin
+    assert server.requests[3].send() == [8]
+
+
+async def test_a_list_with_a_frame_that_is_not_there_says_nothing_about_lists() -> None:
+    server = PartServer()
+    members = await server.want(1, 99)
+    server.requests[0].send()
+    server.requests[0].fail(HttpStatusError("the instance has 9 frames", status=404))
+    await turn()
+    server.requests[1].send()
+    server.requests[1].answer()
+    await turn()
+    server.requests[2].send()
+    server.requests[2].fail(HttpStatusError("the instance has 9 frames", status=404))
+    assert members[0].got == [frame_data(1)]
+    assert [type(error) for error in members[1].errors] == [HttpStatusError]
+    await server.want(1, 2)
+    assert server.requests[3].send() == [1, 2]
+
+
+@pytest.mark.parametrize("error", [HttpStatusError("who are you", status=401), FetchError("no connection")])
+async def test_what_concerns_all_frames_fails_all_of_them_at_once(error: FetchError) -> None:
+    server = PartServer(scheduler=TestScheduler())
+    members = await server.want(1, 2)
+    server.requests[0].send()
+    server.requests[0].fail(error)
+    await turn()
+    assert [[type(one) for one in member.errors] for member in members] == [[type(error)]] * 2
+    assert members[0].errors[0] is not members[1].errors[0]  # each will name an image of its own
+    assert (len(server.requests), len(server.lists)) == (1, 0)
+
+
+async def test_what_breaks_in_its_middle_is_asked_for_again_without_what_has_come() -> None:
+    time = TestScheduler()
+    server = PartServer(scheduler=time)
+    members = await server.want(1, 2, 3)
+    server.requests[0].send()
+    server.requests[0].answer(1)
+    server.requests[0].fail(TruncatedError("it broke"))
+    await turn()
+    assert len(server.requests) == 1
+    time.advance_by(1)
+    await turn()
+    assert server.requests[1].send() == [2, 3]
+    server.requests[1].answer()
+    assert [member.got for member in members] == [[frame_data(n)] for n in (1, 2, 3)]
+
+
+async def test_the_frame_at_which_it_breaks_each_time_fails_alone() -> None:
+    time = TestScheduler()
+    server = PartServer(scheduler=time)
+    members = await server.want(1, 2, 3)
+    for _ in range(10):
+        for request in server.open:
+            numbers = request.send()
+            request.answer(numbers.index(2) if 2 in numbers else None)
+            if 2 in numbers:
+                request.fail(TruncatedError("frame 2 cannot be sent"))
+        await turn()
+        time.advance_by(10)
+        await turn()
+    assert [bool(member.got) for member in members] == [True, False, True]
+    assert [type(error) for error in members[1].errors] == [TruncatedError]
+    assert len([request for request in server.requests if 2 in request.numbers]) <= 5
+    assert (server.open, len(server.lists)) == ([], 0)
+
+
+async def test_one_who_leaves_while_it_waits_to_try_again_is_not_asked_for() -> None:
+    time = TestScheduler()
+    server = PartServer(scheduler=time)
+    (member,) = await server.want(1)
+    server.requests[0].send()
+    server.requests[0].fail(TruncatedError("it broke"))
+    member.leave()
+    time.advance_by(10)
+    await turn()
+    assert (len(server.requests), len(server.lists)) == (1, 0)
+
+
+async def test_fewer_parts_than_asked_for_are_an_error_for_the_rest_which_goes_alone() -> None:
+    server = PartServer()
+    members = await server.want(1, 2, 3)
+    server.requests[0].send()
+    server.requests[0].answer(2)
+    server.requests[0].end()
+    await turn()
+    assert server.requests[1].send() == [3]
+    server.requests[1].end()
+    assert [type(error) for error in members[2].errors] == [SplitError]
+    await server.want(4, 5)
+    assert server.requests[2].send() == [4]  # its lists cannot be relied on
+
+
+async def test_more_parts_than_asked_for_are_an_error() -> None:
+    server = PartServer()
+    (member,) = await server.want(1)
+    server.requests[0].send()
+    server.requests[0].part(frame_data(1))
+    assert member.got == []  # until it is known that no other follows
+    server.requests[0].part(frame_data(2))
+    assert [type(error) for error in member.errors] == [SplitError]
+    assert server.open == []
+
+
+async def test_content_location_decides_which_frame_a_part_is() -> None:
+    server = PartServer()
+    members = await server.want(1, 2, 3)
+    request = server.requests[0]
+    request.send()
+    for number in (2, 1):
+        request.part(frame_data(number), f"../instances/3/frames/{number}")
+    assert [member.got for member in members] == [[frame_data(1)], [frame_data(2)], []]
+    request.part(frame_data(1), "/frames/1")  # once more, in the place of 3
+    await turn()
+    assert server.requests[1].send() == [3]
+    assert members[2].got == []
+
+
+async def test_a_stream_has_the_frames_that_it_will_want_asked_for_along_with_the_first() -> None:
+    server = PartServer()
+    ids = [ImageId("wadors", ADDRESS, number) for number in range(1, 11)]
+    server.cached.add(ids[4])
+    upcoming = server.lists.announce(ids, Lane.PREFETCH)
+    upcoming.position = 2
+    members = await server.want(1, 2)
+    assert server.requests[0].send() == [1, 2, 3, 4, 6, 7, 8, 9, 10]
+    server.requests[0].answer(4)
+    (third,) = await server.want(3)
+    assert third.got == [frame_data(3)]
+    assert len(server.requests) == 1
+    assert [member.got for member in members] == [[frame_data(1)], [frame_data(2)]]
+    assert len(server.held) == 1  # frame 4
+    upcoming.dispose()
+    assert (server.open, len(server.held), len(server.lists)) == ([], 0, 0)
+
+
+async def test_frames_that_come_early_are_bounded_in_bytes() -> None:
+    server = PartServer(budget=4000)
+    upcoming = server.lists.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 101)], Lane.PREFETCH)
+    upcoming.position = 1
+    await server.want(1)
+    server.requests[0].send()
+    server.requests[0].answer(10, size=996)
+    assert server.requests[0].over
+    assert len(server.held) == 3  # the one that was too many ended the request
+    upcoming.dispose()
+    assert len(server.held) == 0
+
+
+async def test_a_click_does_not_bring_what_a_stream_will_want() -> None:
+    server = PartServer()
+    server.lists.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 9)], Lane.PREFETCH)
+    await server.want(50, lane=Lane.INTERACTION)
+    assert server.requests[0].send() == [50]
+
+
+async def test_bytes_of_a_list_are_progress_of_those_whose_they_are() -> None:
+    server = PartServer()
+    members = await server.want(1, 2)
+    server.requests[0].send()
+    server.requests[0].answer()
+    size = len(frame_data(1))
+    assert [[one.bytes_received for one in member.progress] for member in members] == [[size], [size]]
+
+
+async def test_clearing_cancels_everything_and_those_who_leave_later_find_nothing() -> None:
+    server = PartServer(Limits(list_frames=1), scheduler=TestScheduler())
+    members = await server.want(1, 2, 3)
+    server.requests[0].send()
+    server.requests[0].fail(TruncatedError("it broke"))
+    await turn()
+    server.requests[1].send()
+    await turn()
+    server.lists.clear()
+    assert (server.open, len(server.lists)) == ([], 0)
+    for member in members:
+        member.leave()
+    assert not any(member.got or member.errors for member in members)
