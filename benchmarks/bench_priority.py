@@ -11,11 +11,11 @@ from benchmarks.bench_dicomweb import frame_urls
 from benchmarks.common import OURS, fingerprint, interleave
 from benchmarks.fifo import FifoClient
 from benchmarks.floors import raw_decoder
+from benchmarks.observed import observed_server
 from benchmarks.peers import rows_of, sorted_by_position
 from cornerstream import Session
 from cornerstream.phantom import CT_SYNTAXES
 from cornerstream.ranks import Lane
-from cornerstream.server import server_process
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -38,7 +38,9 @@ def run(bench: Bench) -> None:
     study = bench.study(slices=300, size=256, cine_frames=0, syntaxes=CT_SYNTAXES[2:])
     series = sorted_by_position(study.series[0])
     link = f"{BYTES_PER_SECOND / 1e6:.0f} MB/s, {LATENCY_SECONDS * 1000:.0f} ms before every answer"
-    with server_process(study.folder, latency_seconds=LATENCY_SECONDS, bytes_per_second=BYTES_PER_SECOND) as server:
+    with observed_server(
+        study.folder, quick=bench.quick, latency_seconds=LATENCY_SECONDS, bytes_per_second=BYTES_PER_SECOND
+    ) as server:
         race = Race(server.dicomweb, study, series)
         wanted = race.wanted
         asked = race.time_to_wanted(bench.rounds)
