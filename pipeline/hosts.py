@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from cornerstream.link import LinkEstimate
@@ -10,7 +11,7 @@ from cornerstream.ranks import Lane
 if TYPE_CHECKING:
     from cornerstream.ranks import RankCell
 
-_MEMORY = 0.125  # what one answer counts in the average of all
+_MEMORY = 0.5  # what one answer counts in the average of all
 _STALLED_LATENCIES = 4.0
 _STALLED_SECONDS = 0.25
 _SILENT_SECONDS = 1.0
@@ -101,6 +102,21 @@ class Host:
             return not eager and self._has_room(now)
         return not eager or self._has_room(now)
 
+    def room_in(self, now: float) -> float:
+        """Seconds until the link has less under way than it carries, if nothing happens; 0 or less: it has."""
+        if not self.transfers:
+            return 0.0
+        if self.link.drains(now):
+            return inf
+        if not self.link.rate:
+            return 0.0
+        under_way = [
+            (0.0 if transfer.answered else transfer.begun, transfer.remaining)
+            for transfer in self.transfers
+            if not transfer.is_stalled(now)
+        ]
+        return self.link.empty_at(now, under_way) - now - self.link.lead_seconds
+
     def begin(self, rank: RankCell, now: float) -> Transfer:
         """Count a request in."""
         transfer = Transfer(self, rank, now)
@@ -132,14 +148,7 @@ class Host:
             self.link.idle()
 
     def _has_room(self, now: float) -> bool:
-        """The link has less under way than it carries."""
-        if not self.transfers:
-            return True
-        if self.link.drains(now):
-            return False
-        under_way = [transfer for transfer in self.transfers if not transfer.is_stalled(now)]
-        few = len(under_way) < self.link.wanted_requests
-        return few or sum(transfer.remaining for transfer in under_way) < self.link.wanted_bytes
+        return self.room_in(now) <= 0
 
     def _learn(self, nbytes: int) -> None:
         self.average += (nbytes - self.average) * (_MEMORY if self.average else 1.0)

@@ -1,7 +1,8 @@
-"""What a link can carry, estimated from what it delivered: how many bytes to have under way, and not more.
+"""What a link can carry, estimated from what it delivered: when to ask for more, and not sooner.
 
 The bytes that fill a link are its rate times its latency (BBR: Cardwell et al., ACM Queue 14/5, 2016): fewer leave it
-idle, more only stand in a queue, and an urgent request stands behind them. No clock inside: times are passed in.
+idle, more only stand in a queue, and an urgent request stands behind them. So the next request starts one latency before
+the bytes under way come to their end. No clock inside: times are passed in.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 from statistics import median
+from typing import TYPE_CHECKING
 
-_LEAST_REQUESTS = 2  # one on its way while the other's bytes come
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_REACTION_SECONDS = 0.004  # from the last bytes of one answer to the next request
 _RATES = 10  # spans a rate is remembered for
 _SPAN_SECONDS = (0.05, 0.5)  # over which a rate is measured: at least, at most
 _SPAN_LATENCIES = 2.0
@@ -70,14 +75,21 @@ class LinkEstimate:
         return max(self._rates, default=0.0)
 
     @property
-    def wanted_bytes(self) -> float:
-        """Bytes to have under way; infinite while nothing is known."""
-        return self.rate * self.latency * self._offer if self._rates else inf
+    def lead_seconds(self) -> float:
+        """How long before the link runs empty the next request is to start; infinite while nothing is known."""
+        return (self.latency + _REACTION_SECONDS) * self._offer if self._rates else inf
 
-    @property
-    def wanted_requests(self) -> float:
-        """Requests to have under way however large their answers are."""
-        return _LEAST_REQUESTS * self._offer if self._rates else inf
+    def empty_at(self, now: float, transfers: Iterable[tuple[float, float]]) -> float:
+        """When the link will have delivered what is under way.
+
+        Args:
+            now: The time.
+            transfers: When each was asked for, or 0 if its answer has begun; and the bytes still to come.
+        """
+        rate, at = self.rate, now
+        for asked, nbytes in sorted(transfers):
+            at = max(at, asked + self.latency) + nbytes / rate
+        return at
 
     def answered(self, now: float, seconds: float, *, alone: bool) -> None:
         """An answer began after so many seconds; `alone`: nothing else was under way when it was asked for.

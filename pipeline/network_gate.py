@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _HOSTS = 64  # idle origins remembered
 _LOOK_SECONDS = 0.1  # how often those who wait are looked at when nothing happens
+_NEXT_LOOK_SECONDS = 0.001
 
 
 class NetworkGate:
@@ -150,9 +151,16 @@ class NetworkGate:
         return not counted or sum(transfer.remaining for transfer in counted) + expected <= self._max_bytes
 
     def _look_later(self) -> None:
-        """What stalls makes no event, and yet leaves the link to others."""
-        if self._look is None and self._transfers and self.waiting:
-            self._look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look_again)
+        """Time makes room without an event: the link comes to its end, or what is under way stalls."""
+        waited_for = [origin.host for origin in self._origins.values() if origin.waiters.first() is not None]
+        if not waited_for or not self._transfers:
+            return
+        now = self._clock()
+        room = min((seconds for host in waited_for if (seconds := host.room_in(now)) > 0), default=_LOOK_SECONDS)
+        at = asyncio.get_running_loop().time() + min(_LOOK_SECONDS, max(_NEXT_LOOK_SECONDS, room))
+        if self._look is None or at < self._look.when() - _NEXT_LOOK_SECONDS:
+            self.close()
+            self._look = asyncio.get_running_loop().call_at(at, self._look_again)
 
     def _look_again(self) -> None:
         self._look = None

@@ -56,17 +56,29 @@ def test_an_unknown_link_takes_all_slots_but_the_last() -> None:
 
 
 def test_a_known_link_takes_what_fills_it() -> None:
-    assert admitted(measured(), Lane.PREFETCH) == 2  # 20 MB/s × 50 ms: two answers of half a megabyte
-    assert admitted(measured(latency=0.2), Lane.PREFETCH) == 7
-    assert admitted(measured(latency=0.001), Lane.PREFETCH) == 2  # never less
+    host = measured()  # half a megabyte is on its way for 50 ms, and 25 ms long
+    assert [admitted(host, Lane.PREFETCH, now) for now in (1.0, 1.01, 1.03, 1.05, 1.06)] == [1, 0, 1, 0, 1]
+
+
+def test_it_says_when_there_will_be_room() -> None:
+    host = measured()
+    assert host.room_in(1.0) <= 0
+    begin(host, Lane.PREFETCH, 1.0)
+    seconds = host.room_in(1.0)
+    assert seconds == pytest.approx(0.025 - 0.004)
+    assert not host.admits(Lane.PREFETCH, 1.0 + seconds - 0.001)
+    assert host.admits(Lane.PREFETCH, 1.0 + seconds + 0.001)
 
 
 def test_what_has_come_makes_room() -> None:
     host = measured()
-    first, _ = begin(host, Lane.PREFETCH, 1.0), begin(host, Lane.PREFETCH, 1.0)
-    assert not host.admits(Lane.PREFETCH, 1.0)
-    host.received(first, 300_000, 1.01, more=True)
-    assert host.admits(Lane.PREFETCH, 1.01)
+    large = begin(host, Lane.PREFETCH, 1.0)
+    host.answered(large, 4 * MB, 1.05)
+    assert not host.admits(Lane.PREFETCH, 1.05)
+    host.received(large, 2 * MB, 1.1, more=True)
+    assert not host.admits(Lane.PREFETCH, 1.1)
+    host.received(large, 1 * MB, 1.15, more=True)
+    assert host.admits(Lane.PREFETCH, 1.15)  # a megabyte to come: 50 ms of it
 
 
 def test_no_prefetch_starts_beside_an_interaction_and_thumbnails_keep_to_the_link() -> None:
@@ -74,8 +86,9 @@ def test_no_prefetch_starts_beside_an_interaction_and_thumbnails_keep_to_the_lin
     click = begin(host, Lane.INTERACTION, 1.0)
     assert not host.admits(Lane.PREFETCH, 1.0)
     assert not host.admits(Lane.BACKGROUND, 1.0)
-    assert admitted(host, Lane.THUMBNAIL) == 1  # with the click they are the two that fill the link
-    assert admitted(host, Lane.INTERACTION) == 6
+    assert admitted(host, Lane.THUMBNAIL, 1.0) == 0
+    assert admitted(host, Lane.THUMBNAIL, 1.03) == 1
+    assert admitted(host, Lane.INTERACTION, 1.03) == 6
     host.end(click, complete=True)
 
 
@@ -87,11 +100,11 @@ def test_an_answer_that_came_to_be_urgent_holds_prefetch_back() -> None:
     host = measured()
     rank = RankCell(Rank(Lane.PREFETCH))
     host.begin(rank, 1.0)
-    assert host.admits(Lane.PREFETCH, 1.0)
+    assert host.admits(Lane.PREFETCH, 1.03)
     rank.change(Rank(Lane.INTERACTION))
-    assert not host.admits(Lane.PREFETCH, 1.0)
+    assert not host.admits(Lane.PREFETCH, 1.03)
     rank.change(Rank(Lane.PREFETCH))
-    assert host.admits(Lane.PREFETCH, 1.0)
+    assert host.admits(Lane.PREFETCH, 1.03)
 
 
 def test_an_urgent_answer_that_nobody_reads_holds_nothing_back_for_long() -> None:
@@ -107,11 +120,14 @@ def test_an_urgent_answer_that_nobody_reads_holds_nothing_back_for_long() -> Non
 
 def test_answers_that_stall_leave_the_link_to_others() -> None:
     host = measured()
-    assert admitted(host, Lane.PREFETCH, 1.0) == 2
-    assert admitted(host, Lane.PREFETCH, 1.1) == 0
-    assert admitted(host, Lane.PREFETCH, 1.5) == 2
-    assert admitted(host, Lane.PREFETCH, 9.0) == 2
-    assert admitted(host, Lane.PREFETCH, 9.5) == 1  # never the last slot
+    host.average = 4 * MB
+    for now in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0):
+        assert admitted(host, Lane.PREFETCH, now) == 1
+        for transfer in host.transfers:
+            transfer.answered = True
+        assert admitted(host, Lane.PREFETCH, now + 0.01) == 0
+    assert admitted(host, Lane.PREFETCH, 8.0) == 0  # never the last slot
+    assert admitted(host, Lane.INTERACTION, 8.0) == 1
 
 
 def test_sizes_are_learnt_from_promises_and_from_what_came() -> None:
@@ -123,11 +139,11 @@ def test_sizes_are_learnt_from_promises_and_from_what_came() -> None:
     assert (framed.remaining, unframed.remaining, host.average) == (800, 0, 800)
     host.received(unframed, 1600, 0.2, more=False)
     host.end(unframed, complete=True)
-    assert host.average == 900
-    assert begin(host, Lane.PREFETCH).expected == 900
+    assert host.average == 1200
+    assert begin(host, Lane.PREFETCH).expected == 1200
     host.received(framed, 1, 0.2, more=False)
     host.end(framed, complete=False)
-    assert host.average == 900  # what was left says nothing
+    assert host.average == 1200  # what was left says nothing
 
 
 def test_a_latency_of_long_ago_is_looked_at_again_over_an_empty_link() -> None:
@@ -142,6 +158,7 @@ def test_a_latency_of_long_ago_is_looked_at_again_over_an_empty_link() -> None:
     host.answered(alone, 500_000, 20.16)
     assert host.link.latency == pytest.approx(0.06)
     assert host.admits(Lane.PREFETCH, 20.16)
+    assert host.room_in(20.16) <= 0
 
 
 def test_the_wait_for_an_empty_link_ends() -> None:

@@ -26,20 +26,33 @@ def under_way_after(link: SimulatedLink, start: float) -> float:
     return mean(nbytes for now, nbytes in link.under_way if now > start)
 
 
+def test_when_a_link_will_be_empty() -> None:
+    estimate = LinkEstimate()
+    estimate.answered(0.05, 0.05, alone=True)
+    for step in range(40):
+        estimate.received(step * 0.01, 100_000, filled=True)
+    assert estimate.rate == pytest.approx(1e7)
+    assert estimate.empty_at(1.0, []) == 1.0
+    assert estimate.empty_at(1.0, [(0.0, 200_000)]) == pytest.approx(1.02)
+    assert estimate.empty_at(1.0, [(1.0, 100_000), (0.0, 200_000)]) == pytest.approx(1.06)  # a gap before the second
+    assert estimate.empty_at(1.0, [(1.0, 100_000), (0.0, 700_000)]) == pytest.approx(1.08)
+    assert estimate.lead_seconds == pytest.approx(0.054)
+
+
 @pytest.mark.parametrize("framed", [True, False], ids=["framed", "unknown sizes"])
 def test_a_wide_area_link_is_filled_and_no_more(framed: bool) -> None:
     link = simulated(0.05, 20e6, framed=framed)
     link.run(12)
     assert rate_between(link, 2, 12) > 0.95 * 20e6
-    assert under_way_after(link, 2) < 1.8 * 20e6 * 0.05  # one answer more than fits, against 3.5 MB in seven slots
+    assert under_way_after(link, 2) < 1.7 * 20e6 * 0.05  # one answer more than fits, against 3.5 MB in seven slots
     assert link.host.link.latency == pytest.approx(0.05, rel=0.2)
     assert link.host.link.rate == pytest.approx(20e6, rel=0.1)
 
 
 def test_a_local_link_is_filled_by_few() -> None:
     link = simulated(0.001, 100e6)
-    link.run(4)
-    assert rate_between(link, 1, 4) > 0.95 * 100e6
+    link.run(2)
+    assert rate_between(link, 1, 2) > 0.95 * 100e6
     assert under_way_after(link, 1) < 1_500_000
 
 
@@ -52,14 +65,14 @@ def test_small_answers_over_a_long_way_take_every_slot_but_the_last() -> None:
 
 def test_a_server_that_takes_its_time_for_each_answer_is_asked_for_all_it_makes_at_once() -> None:
     link = simulated(0.02, 1e12)
-    link.run(5)
-    assert rate_between(link, 2, 5) > 0.9 * 7 * 500_000 / 0.02
+    link.run(3)
+    assert rate_between(link, 2, 3) > 0.9 * 7 * 500_000 / 0.02
 
 
 def test_a_server_that_makes_one_answer_at_a_time_is_not_buried() -> None:
     link = simulated(0.02, 1e12, serial=True)
-    link.run(25)
-    assert rate_between(link, 2, 25) > 0.93 * 500_000 / 0.02
+    link.run(15)
+    assert rate_between(link, 2, 15) > 0.93 * 500_000 / 0.02
     assert under_way_after(link, 2) < 4 * 500_000  # not all seven; where it is drained the wait is known again
     assert link.host.link.latency < 0.06
 
@@ -107,7 +120,7 @@ def test_few_requests_say_nothing_about_the_link() -> None:
     estimate.answered(0.05, 0.05, alone=True)
     for step in range(100):
         estimate.received(0.05 + step * 0.01, 1000, filled=False)
-    assert estimate.wanted_requests == estimate.wanted_bytes == float("inf")
+    assert estimate.lead_seconds == float("inf")
 
 
 def test_an_idle_time_is_no_slow_link() -> None:
@@ -126,7 +139,7 @@ def test_an_idle_time_is_no_slow_link() -> None:
         st.tuples(st.floats(0.0001, 1), st.integers(0, 1 << 20), st.booleans(), st.sampled_from("arid")), max_size=200
     )
 )
-def test_an_estimate_never_wants_less_than_two_requests_and_never_more_than_it_could_use(
+def test_an_estimate_is_of_what_was_seen(
     steps: list[tuple[float, int, bool, str]],
 ) -> None:
     estimate, now, least, best = LinkEstimate(), 0.0, float("inf"), 0.0
@@ -145,5 +158,4 @@ def test_an_estimate_never_wants_less_than_two_requests_and_never_more_than_it_c
             estimate.drains(now)
         assert estimate.latency == least
         assert estimate.rate <= best * (1 + 1e-9)
-        assert estimate.wanted_requests >= 2
-        assert estimate.wanted_bytes >= 0
+        assert estimate.lead_seconds > estimate.latency or estimate.latency == float("inf")

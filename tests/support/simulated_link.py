@@ -55,6 +55,7 @@ class SimulatedLink:
     _sending: deque[Answer] = field(default_factory=deque)
     _number: count[int] = field(default_factory=count)
     _made_at: float = 0.0
+    _sent_at: float = 0.0
 
     def run(self, until: float) -> None:
         """Let time pass."""
@@ -79,7 +80,12 @@ class SimulatedLink:
         self.most[second] = max(self.most.get(second, 0), len(self.host.transfers))
 
     def _step(self) -> None:
-        sent = self.now + _PIECE / self.rate if self._sending else inf
+        sent = self._sent_at or self.now + _PIECE / self.rate if self._sending else inf
+        self._sent_at = sent if self._sending else 0.0
+        room = self.now + max(0.001, self.host.room_in(self.now))
+        if room < min(sent, self._ready[0][0] if self._ready else inf):
+            self.now = room
+            return
         if self._ready and self._ready[0][0] <= sent:
             self.now, _, transfer = heappop(self._ready)
             self.host.answered(transfer, self.size if self.framed else None, self.now)
@@ -88,7 +94,7 @@ class SimulatedLink:
             self._send(sent)
 
     def _send(self, now: float) -> None:
-        self.now = now
+        self.now, self._sent_at = now, 0.0
         answer = self._sending.popleft()
         nbytes = min(_PIECE, answer.left)
         answer.left -= nbytes
