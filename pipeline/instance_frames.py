@@ -145,6 +145,7 @@ class InstanceFrames:
             waiter.succeed(part)
         for place in places:
             self._left(place)
+        self._tidy()
 
     def ended(self, request: FrameRequest, error: Exception | None) -> None:
         """Ask again for what is missing: together, alone or not at all."""

@@ -119,7 +119,7 @@ class Run:
         return sent[pick % len(sent)] if sent else None
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 210)), max_size=60))
 def test_each_frame_comes_once_to_those_who_want_it_whatever_happens(steps: list[tuple[str, int]]) -> None:
     async def whole() -> None:
