@@ -101,7 +101,8 @@ class Cine:
         """The image of the index is shown, or cannot be had."""
         if self._waits:
             self._waits = False
-            if self.waits_for_all and self._now() >= self._next_due():
+            if self.waits_for_all and self._now() > self._due:
+                self._due = self._now()
                 self._schedule()
 
     def _now(self) -> float:
@@ -118,7 +119,7 @@ class Cine:
         if self.waits_for_all:
             if self._waits:
                 return  # `shown` goes on
-            self._steps, self._due = self._steps + 1, max(self._next_due(), self._now())
+            self._steps, self._due = self._steps + 1, self._next_due()
         else:
             self._steps = max(self._steps + 1, floor((self._now() - self._began) * self.fps + 1e-6))
             self._due = self._began + self._steps / self.fps

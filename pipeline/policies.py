@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
+_LEEWAY = 0.25  # indexes: what a load may take longer than the last ones did
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What a policy decides from.
@@ -165,7 +168,7 @@ class Directional:
         return situation.afford((index for index in chain(inside, wobbled) if 0 <= index < situation.count), least=1)
 
 
-def just_in_time(wishes: Sequence[int], situation: Situation, spare: int = 0) -> list[int]:
+def just_in_time(wishes: Sequence[int], situation: Situation, *, begin: bool = True) -> list[int]:
     """What of a wish list is worth starting in a scroll that goes faster than a load takes.
 
     An index that will have been passed before its image can be there is not; nor one that need not be loaded yet: the
@@ -174,21 +177,19 @@ def just_in_time(wishes: Sequence[int], situation: Situation, spare: int = 0) ->
     Args:
         wishes: The wish list.
         situation: With a speed, and the seconds of a load.
-        spare: Images that may come too soon; −1 begins nothing.
+        begin: Something new may begin.
 
-    >>> just_in_time([3, 4, 5, 6, 7, 8], Situation(9, 3, 1, speed=20, load_seconds=0.08, cached={8}), spare=1)
-    [3, 5, 6, 8]
+    >>> just_in_time([3, 4, 5, 6, 7, 8], Situation(9, 3, 1, speed=20, load_seconds=0.08, cached={8}))
+    [3, 5, 8]
     """
-    soonest = ceil(situation.speed * situation.load_seconds)
+    soonest = ceil(situation.speed * situation.load_seconds + _LEEWAY)
     way = -1 if situation.direction < 0 else 1
 
     def is_worth_it(index: int) -> bool:
         distance = way * (index - situation.position)
         if distance <= 0:
             return not distance
-        begun = index in situation.loading and distance <= soonest
-        return (
-            begun or soonest <= distance <= soonest + spare or index in situation.arriving or index in situation.cached
-        )
+        here = index in situation.cached or index in situation.arriving
+        return here or (distance <= soonest and index in situation.loading) or (begin and distance == soonest)
 
     return [index for index in wishes if is_worth_it(index)]

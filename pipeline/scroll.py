@@ -14,6 +14,7 @@ from cornerstream.outlook import FIRST_OF_ALL, Outlook
 from cornerstream.policies import Directional
 from cornerstream.thrift import Thrift
 from cornerstream.travel import Travel
+from cornerstream.turns import Turns
 from cornerstream.wishes import WishList
 
 if TYPE_CHECKING:
@@ -75,7 +76,15 @@ class Scroll(Disposable):
         self._host = host
         self._cache = cache
         self._scheduler = scheduler or AsyncIOScheduler(host.loop)
-        self._wishes = WishList(series.image_ids, load, board, self, size=lambda _: series.image_bytes)
+        self._wishes = WishList(
+            series.image_ids,
+            load,
+            board,
+            self,
+            size=lambda _: series.image_bytes,
+            grace=GRACE,
+            worth_finishing=lambda index: index not in self._thrift.bets,
+        )
         self._thrift = Thrift(self._now)
         self._outlook = Outlook(
             series, policy or Directional(), cache, lambda: board.budget, self._thrift, self._loading
@@ -86,8 +95,7 @@ class Scroll(Disposable):
         self._timer = SerialDisposable()
         self._cine: Cine | None = None
         self._index: int | None = None
-        self._next: int | None = None
-        self._busy = False
+        self._turns = Turns(self._go)
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +168,8 @@ class Scroll(Disposable):
         """Show the image if it is the one asked for last."""
         if index == self._index and not self.is_disposed:
             self._thrift.show(index)
-            self._tell(self._images, image)
+            with self._turns.telling():
+                self._images.on_next(image)
 
     def on_bytes(self, index: int, nbytes: int) -> None:
         """Count bytes."""
@@ -176,69 +185,43 @@ class Scroll(Disposable):
         if index != self._index or self.is_disposed:
             return
         if error is not None:
-            self._tell(self._errors, error)
+            with self._turns.telling():
+                self._errors.on_next(error)
         if self._cine is not None:
             self._cine.shown()
 
     def on_idle(self) -> None:
         """Nothing waits for that."""
 
-    def _tell(self, subject: Subject[object], value: object) -> None:
-        """Emit; an observer that asks for another index is answered when all observers have heard of this one."""
-        was_busy, self._busy = self._busy, True
-        try:
-            subject.on_next(value)
-        finally:
-            self._busy = was_busy
-            if not was_busy:
-                self._catch_up()
-
     # Moves
 
     def _to(self, index: int) -> None:
         if self._cine is not None:
             self._cine.jump(index)
-        self._move(index)
-
-    def _move(self, index: int) -> None:
-        self._next = index
-        if not self._busy:
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Go to the index asked for last, and to what its observers ask for meanwhile: a loop, for they may for ever."""
-        self._busy = True
-        try:
-            while self._next is not None and not self.is_disposed:
-                index, self._next = self._next, None
-                self._go(index)
-        finally:
-            self._busy = False
+        self._turns.ask(index)
 
     def _go(self, index: int) -> None:
+        if self.is_disposed:
+            return
         now = self._now()
         self._travel = travel = Travel(index, now) if self._travel is None else self._travel.to(index, now)
         self._show(index)
         self._wishes.renew(index)
         wishes = self._outlook.playing(travel, self._cine) if self._cine else self._outlook.on_the_way(travel)
-        if self._cine is not None:
-            self._wish(wishes)
-        elif wishes.delay:
-            self._later(wishes.delay, partial(self._pass, wishes, travel))
-            self._wish(wishes, without=index)
-        else:
-            self._pass(wishes, travel)
+        self._carry_out(wishes, travel)
 
-    def _pass(self, wishes: Wishes, travel: Travel) -> None:
-        """The index, and what else is worth it while the wheel turns; then it may have stopped."""
-        if wishes.passing:
-            self._later(max(0.0, _LINGER * travel.interval - wishes.delay), self._linger)
-        else:
-            self._later(SETTLE_SECONDS, self._settle)
+    def _carry_out(self, wishes: Wishes, travel: Travel) -> None:
+        """Wish for what may begin now, and later for the rest; when the wheel does not turn on, it may have stopped."""
+        if wishes.delays:
+            seconds = min(wishes.delays.values())
+            self._later(seconds, partial(self._carry_out, wishes.after(seconds), travel))
+        elif self._cine is None:
+            late = travel.at + _LINGER * travel.interval - self._now()
+            self._later(*((late, self._linger) if wishes.passing else (SETTLE_SECONDS, self._settle)))
         self._wish(wishes)
 
-    def _later(self, seconds: float, action: Callable[[], object]) -> None:
-        self._timer.disposable = self._scheduler.schedule_relative(seconds, lambda *_: action())
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        self._timer.disposable = self._scheduler.schedule_relative(max(0.0, seconds), lambda *_: action())
 
     def _linger(self) -> None:
         """The wheel has stopped, so it seems: its index first."""
@@ -251,15 +234,11 @@ class Scroll(Disposable):
         if self._travel is not None and not self.is_disposed:
             self._wish(self._outlook.at_rest(self._travel))
 
-    def _wish(self, wishes: Wishes, without: int | None = None) -> None:
-        ranks = wishes.ranks()
-        if wishes.passing:
+    def _wish(self, wishes: Wishes) -> None:
+        if wishes.passing and self._cine is None:
             self._thrift.bet(index for index in wishes.indexes[1:] if index not in self._wishes.running)
-        self._thrift.wish(frozenset(ranks))
-        if without is not None:
-            del ranks[without]
-        self._wishes.grace = GRACE if self._thrift.spare >= -1 else 0
-        self._wishes.wish(ranks.items())
+        self._thrift.wish(frozenset(wishes.indexes))
+        self._wishes.wish(wishes.ranks().items())
 
     def _loading(self) -> tuple[frozenset[int], AbstractSet[int]]:
         return frozenset(self._wishes.running), self._wishes.arriving
@@ -282,7 +261,14 @@ class Scroll(Disposable):
         self._timer.disposable = Disposable()
         first = self._index or 0
         self._cine = Cine(
-            self._scheduler, self._move, self._pause, count=len(self.series), first=first, fps=fps, loop=loop, drop=drop
+            self._scheduler,
+            self._turns.ask,
+            self._pause,
+            count=len(self.series),
+            first=first,
+            fps=fps,
+            loop=loop,
+            drop=drop,
         )
         self._cine.start()
 

@@ -24,6 +24,11 @@ class Thrift:
 
     Args:
         clock: Seconds now.
+
+    Attributes:
+        bets: Indexes that were ever bet on.
+        received: Bytes that came.
+        wasted: Those of lost bets.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -34,7 +39,7 @@ class Thrift:
         self._first_bytes: deque[float] = deque(maxlen=_REMEMBERED)
         self._bytes: Counter[int] = Counter()
         self._shown: set[int] = set()
-        self._bets: set[int] = set()
+        self.bets: set[int] = set()
         self._wished: AbstractSet[int] = frozenset()
         self.received = 0
         self.wasted = 0
@@ -88,7 +93,7 @@ class Thrift:
 
     def bet(self, indexes: Iterable[int]) -> None:
         """These are wished for because the wheel is expected there."""
-        self._bets.update(indexes)
+        self.bets.update(indexes)
 
     def show(self, index: int) -> None:
         """An image is shown."""
@@ -97,4 +102,4 @@ class Thrift:
         self._shown.add(index)
 
     def _is_waste(self, index: int) -> bool:
-        return index in self._bets and index not in self._wished and index not in self._shown
+        return index in self.bets and index not in self._wished and index not in self._shown

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 REST_SECONDS = 0.5  # a wheel that stood so long begins anew
 JUMP = 8  # indexes: more in one move is no turn of the wheel
+QUICK_SECONDS = 0.1  # between moves: who turns back so fast may go anywhere
 _SHARE_OF_LAST = 0.5  # weight of the last move in the speed
 _SHORTEST_SECONDS = 1e-3  # two moves in one turn of the loop are not infinitely fast
 
@@ -20,7 +21,7 @@ class Travel:
         direction: 1 forwards, −1 backwards, 0 unknown; one step back does not turn it, a second one does.
         run: Moves one way since the last turn, jump or rest.
         speed: Indexes a second; 0 before the second move of a run.
-        jumped: The wheel does not rest, and since it jumped it has not gone one way for two moves.
+        jumped: The wheel does not rest, and since it jumped, or turned in a hurry, it has not gone one way for two moves.
     """
 
     position: int
@@ -42,7 +43,8 @@ class Travel:
         if abs(step) > JUMP:
             return Travel(index, now, jumped=True)
         if heading != self._heading:
-            return Travel(index, now, self.direction or heading, 1, 0.0, self.jumped, heading)
+            lost = self.jumped or (self.run > 1 and seconds < QUICK_SECONDS)
+            return Travel(index, now, self.direction or heading, 1, 0.0, lost, heading)
         rate = abs(step) / seconds
         speed = self.speed + _SHARE_OF_LAST * (rate - self.speed) if self.speed else rate
         return Travel(index, now, heading, self.run + 1, speed, _heading=heading)

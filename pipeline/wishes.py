@@ -132,6 +132,7 @@ class WishList:
         listener: Hears what becomes of them.
         size: Bytes of the decoded image of an index; 0 if unknown.
         grace: Dropped loads that may finish at one time.
+        worth_finishing: Which indexes may.
 
     Attributes:
         wanted: The wishes, some of which may be withheld.
@@ -139,7 +140,7 @@ class WishList:
         cancelled: Loads that were disposed before they ended.
     """
 
-    def __init__(  # noqa: PLR0913 - two ways in, two ways out, and two bounds
+    def __init__(
         self,
         image_ids: Sequence[ImageId],
         load: Callable[[ImageId, Rank], Load],
@@ -148,9 +149,11 @@ class WishList:
         *,
         size: Callable[[int], int],
         grace: int = 0,
+        worth_finishing: Callable[[int], bool] = lambda _: True,
     ) -> None:
         self.size = size
         self.grace = grace
+        self._worth_finishing = worth_finishing
         self.cancelled = 0
         self.wanted: Mapping[int, Rank] = {}
         self._image_ids = image_ids
@@ -231,7 +234,7 @@ class WishList:
 
     def _drop(self, index: int) -> None:
         dropped = self._running.pop(index)
-        if dropped.is_nearly_done and len(self._graced) < self.grace:
+        if dropped.is_nearly_done and len(self._graced) < self.grace and self._worth_finishing(index):
             dropped.load.rank = Rank(Lane.BACKGROUND)
             self._graced[index] = dropped
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reactivex import Observable
@@ -14,7 +15,6 @@ from cornerstream.cache import ByteCache
 from cornerstream.images.load_object import Progress
 from cornerstream.ranks import Lane, Rank
 from cornerstream.scroll import Scroll
-from cornerstream.series import Series
 from cornerstream.wishes import WishBoard
 from tests.support.fakes import make_image
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.policies import PrefetchPolicy
+    from cornerstream.series import Series
 
 
 class HereAndNow:
@@ -129,7 +130,7 @@ class VirtualLink:
             if self._may_go(load):
                 self.waiting.remove(load)
                 self.open.append(load)
-                load.timer.disposable = self._later(self.latency, lambda load=load: self._answer(load))  # type: ignore[misc]  # bound now
+                load.timer.disposable = self._later(self.latency, partial(self._answer, load))
 
     def _may_go(self, load: VirtualLoad) -> bool:
         if load.rank.lane is Lane.INTERACTION:
@@ -144,7 +145,7 @@ class VirtualLink:
     def _send(self) -> None:
         if self.flowing and not self.sending:
             self.sending = True
-            self._later(self.piece / self.bytes_per_second, lambda load=self.flowing.popleft(): self._sent(load))  # type: ignore[misc]  # bound now
+            self._later(self.piece / self.bytes_per_second, partial(self._sent, self.flowing.popleft()))
 
     def _sent(self, load: VirtualLoad) -> None:
         self.sending = False
@@ -168,7 +169,7 @@ class VirtualLink:
             observer.on_next(image)
             observer.on_completed()
 
-    def _later(self, seconds: float, action: Callable[[], object]) -> DisposableBase:
+    def _later(self, seconds: float, action: Callable[[], None]) -> DisposableBase:
         return self.scheduler.schedule_relative(seconds, lambda *_: action())
 
 
@@ -179,9 +180,15 @@ class Viewer:
         shown: Time and index of each image.
     """
 
-    def __init__(self, link: VirtualLink, series: Series, policy: PrefetchPolicy | None = None) -> None:
+    def __init__(
+        self,
+        link: VirtualLink,
+        series: Series,
+        policy: PrefetchPolicy | None = None,
+        board: WishBoard | None = None,
+    ) -> None:
         self.link = link
-        self.board = WishBoard(lambda: link.cache.budget)
+        self.board = WishBoard(lambda: link.cache.budget) if board is None else board
         host: Any = HereAndNow()
         self.scroll = Scroll(series, host, link.load, link.cache, self.board, policy, link.scheduler)
         self.shown: list[tuple[float, int]] = []
