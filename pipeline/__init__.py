@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         register_unknown_image_loader,
         unregister_image_loader,
     )
+    from cornerstream.disk import DiskCache
     from cornerstream.events import SessionEvent
     from cornerstream.image_stream import ImageStream, Placed
     from cornerstream.images.errors import ImageLoadError
@@ -52,6 +53,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Directional": "policies",
+    "DiskCache": "disk",
     "Image": "images.image",
     "ImageFailure": "stream_window",
     "ImageId": "images.image_id",
@@ -99,6 +101,7 @@ _HOMES = {
 
 __all__ = [
     "Directional",
+    "DiskCache",
     "Image",
     "ImageFailure",
     "ImageId",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cornerstream.budget import Budget
 from cornerstream.cache import ByteCache
+from cornerstream.disk_lane import DiskLane, DiskTransport
 from cornerstream.events import Events
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.loaders.context import LoadContext
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from ssl import SSLContext
 
+    from cornerstream.disk import DiskCache
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import ImageLoadObject, Progress
@@ -45,6 +47,7 @@ class Options:
 
     registry: LoaderRegistry
     cache_bytes: int = 1 << 30
+    disk_cache: DiskCache | None = None
     max_requests: int = 8
     max_requests_per_host: int | None = None
     max_bytes_in_flight: int = 64 << 20
@@ -94,6 +97,8 @@ class Engine:
         self.resources = SharedResources(
             self.budget, self.context, options.limits, self._is_here, recorder=self.counters, keeps=self._is_kept
         )
+        self.disk = None if options.disk_cache is None else DiskLane(options.disk_cache, self._report)
+        self.resources.disk = self.disk
         self.cache.on_evict = self.counters.evicted
         self.board = WishBoard(lambda: self.cache.budget)
         self.loads = SharedLoads(
@@ -104,8 +109,9 @@ class Engine:
         self, rank: RankCell, on_progress: Callable[[Progress], None], target: PixelTarget | None = None
     ) -> LoadContext:
         """The world of one load, or of one shared fetch, at its rank."""
+        http = RankedTransport(self._transport, self.network, self.counters, rank, on_progress)
         return LoadContext(
-            http=RankedTransport(self._transport, self.network, self.counters, rank, on_progress),
+            http=http if self.disk is None else DiskTransport(http, self.disk),
             workers=self.workers.at_rank(rank),
             resources=RankedResources(self.resources, rank, on_progress),
             limits=self.options.limits,
@@ -140,6 +146,7 @@ class Engine:
                 frame_hits=self.resources.frames.cache.hits,
                 frame_bytes=self.resources.frames.cache.nbytes,
                 file_bytes=self.resources.kept.nbytes,
+                disk_hits=0 if self.disk is None else self.disk.hits,
                 tasks=len(self.tasks),
                 evictions=self.cache.evictions,
                 refused=self.cache.refused,
@@ -158,6 +165,8 @@ class Engine:
         self.network.close()
         await self._own_transport.aclose()
         await self.workers.aclose()
+        if self.disk is not None:
+            await self.disk.aclose()
         self.cache.clear()
         self.events.close()
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
     from cornerstream.budget import Budget
+    from cornerstream.disk_lane import DiskLane
     from cornerstream.events import Recorder
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
@@ -73,6 +74,7 @@ class SharedResources:
         self.kept: ByteCache[Kept] = ByteCache(budget, lambda kept: kept.nbytes, share=_FILES_SHARE, worth=_WORTH)
         self.frames = FrameTier(ByteCache(self.kept.shared, size_of, worth=_WORTH), keeps)
         self.context = context
+        self.disk: DiskLane | None = None
         self.recorder = recorder
         self.values: dict[Hashable, ValueRun[Any]] = {}
         self.files: dict[Hashable, FileRun] = {}
@@ -165,7 +167,8 @@ class RankedResources:
             waiter = FrameWaiter(observer, self._rank, self._on_progress, image_id.number)
             return self._shared.lists.join(image_id, waiter, parts)
 
-        return Observable(subscribe)
+        source, disk = Observable(subscribe), self._shared.disk
+        return source if disk is None else disk.part(image_id, source)
 
     def encoded(
         self, image_id: ImageId, source: Observable[EncodedFrame], *, with_its_file: bool = False

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from reactivex import Observable
     from reactivex.abc import DisposableBase
 
+    from cornerstream.disk import DiskCache
     from cornerstream.events import SessionEvent
     from cornerstream.operators.protocols import Transport
     from cornerstream.policies import PrefetchPolicy
@@ -58,6 +59,7 @@ class Session(Streaming):
 
     Args:
         cache_bytes: Budget in bytes of all that is kept: decoded images, encoded frames, files and metadata.
+        disk_cache: Keeps what servers answer on disk, beyond the session; off by default, since it is patient data.
         max_requests: Responses open at once; one is never taken by prefetch.
         max_requests_per_host: Responses open at once from one origin; as many as `max_requests` by default.
         max_bytes_in_flight: Bytes asked for and not here yet; a larger response goes alone.
@@ -81,6 +83,7 @@ class Session(Streaming):
         self,
         *,
         cache_bytes: int = 1 << 30,
+        disk_cache: DiskCache | None = None,
         max_requests: int = 8,
         max_requests_per_host: int | None = None,
         max_bytes_in_flight: int = 64 << 20,
@@ -99,6 +102,7 @@ class Session(Streaming):
         self._options = Options(
             registry=registry,
             cache_bytes=cache_bytes,
+            disk_cache=disk_cache,
             max_requests=max_requests,
             max_requests_per_host=max_requests_per_host,
             max_bytes_in_flight=max_bytes_in_flight,

@@ -54,6 +54,7 @@ class SessionStats:
         frame_hits: Loads that a kept encoded frame spared a request.
         frame_bytes: Bytes of encoded frames kept.
         file_bytes: Bytes of files and metadata kept.
+        disk_hits: Answers that the disk cache had.
         refused: Images loaded ahead that were not kept, since nearer ones would have had to go.
         tasks: Tasks of the session on its loop.
         evictions: Images that left the cache to make room.
@@ -81,6 +82,7 @@ class SessionStats:
     frame_hits: int = 0
     frame_bytes: int = 0
     file_bytes: int = 0
+    disk_hits: int = 0
     refused: int = 0
     tasks: int = 0
     evictions: int = 0
