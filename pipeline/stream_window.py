@@ -36,6 +36,9 @@ class ImageFailure:
     series: Series
 
 
+_UNBROKEN = 8  # images taken in one turn of the loop
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much may be ahead of the reader: what is reached first counts.
@@ -74,6 +77,7 @@ class Window:
         self._nbytes = 0
         self._largest = 0
         self._changed: asyncio.Future[None] | None = None
+        self._unbroken = 0
         self.begun = 0
 
     def __len__(self) -> int:
@@ -99,7 +103,12 @@ class Window:
         Raises:
             asyncio.CancelledError: Its load was cancelled, as a session's end does.
         """
+        self._unbroken += 1
+        if self._unbroken > _UNBROKEN:
+            self._unbroken = 0
+            await asyncio.sleep(0)  # what is there already would keep the loop from everybody else
         while (ahead := self._first()) is None:
+            self._unbroken = 0
             self._changed = asyncio.get_running_loop().create_future()
             await self._changed
         self._weigh(ahead)
