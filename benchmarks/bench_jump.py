@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from benchmarks.common import OURS, Verdict, fingerprint, interleave
+from benchmarks.common import OURS, Verdict, fingerprint
 from benchmarks.fifo import FifoClient
 from benchmarks.observed import LINK
 from benchmarks.viewer import Viewed, viewed
 from cornerstream.ranks import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any
-
     from benchmarks.common import Bench, Pixels
 
 TITLE = "ask for image 250 while all 300 are prefetched"
@@ -26,44 +24,45 @@ WARM = 4
 
 
 def run(bench: Bench) -> None:
-    """Prefetching and idle in turns; first in, first out once, since its time is its queue's."""
+    """Idle, then prefetching, in one fresh session each time; first in, first out once: its time is its queue's."""
     rounds = 1 if bench.quick else ASKED
     with viewed(bench) as one:
-        found: list[Pixels] = []
-        actions = {
-            OURS: _timed(found, lambda: _ask(one, prefetching=True)),
-            "cornerstream, idle": _timed(found, lambda: _ask(one, prefetching=False)),
-        }
-        samples = interleave(actions, rounds)
-        queued = _timed(found, lambda: _ask_fifo(one))()
-        samples["first in, first out: 8 at once, the place it has in the queue"] = [queued] * rounds
-    assert len({fingerprint(pixels) for pixels in found}) == 1, "the clients got different images"
+        asked = [asyncio.run(_ask(one)) for _ in range(rounds)]
+        queued, pixels = asyncio.run(_ask_fifo(one))
+    assert {fingerprint(found.pixels) for found in asked} == {fingerprint(pixels)}, "the clients got different images"
+    samples = {
+        OURS: [found.prefetching for found in asked],
+        "cornerstream, idle": [found.idle for found in asked],
+        "first in, first out: 8 at once, the place it has in the queue": [queued] * rounds,
+    }
     bench.table(f"from asking to the image; {LINK}", samples, "ms", 1, f"{rounds} times; first in, first out once")
     ratio = median(samples[OURS]) / median(samples["cornerstream, idle"])
     bench.verdicts("jump", [Verdict("median over the median of the idle session", ratio, BAR, "×")])
 
 
-def _timed(found: list[Pixels], work: Callable[[], Coroutine[Any, Any, tuple[float, Pixels]]]) -> Callable[[], float]:
-    def one() -> float:
-        milliseconds, pixels = asyncio.run(work())
-        found.append(pixels)
-        return milliseconds
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Milliseconds from asking to the image, with and without a prefetch of all; and the image."""
 
-    return one
+    idle: float
+    prefetching: float
+    pixels: Pixels
 
 
 def _wanted(one: Viewed) -> int:
     return one.phantom.frames * 5 // 6
 
 
-async def _ask(one: Viewed, *, prefetching: bool) -> tuple[float, Pixels]:
+async def _ask(one: Viewed) -> Asked:
     async with one.session() as (session, series):
-        if prefetching:
-            session.prefetch(series)
-            await session.load(series[WARM], lane=Lane.PREFETCH, distance=WARM)
+        start = perf_counter()
+        await session.load(series[_wanted(one) + 1])  # its neighbour, so that nothing of the wanted one is here
+        idle = (perf_counter() - start) * 1000
+        session.prefetch(series)
+        await session.load(series[WARM], lane=Lane.PREFETCH, distance=WARM)
         start = perf_counter()
         image = await session.load(series[_wanted(one)])
-        return (perf_counter() - start) * 1000, image.pixels
+        return Asked(idle, (perf_counter() - start) * 1000, image.pixels)
 
 
 async def _ask_fifo(one: Viewed) -> tuple[float, Pixels]:
