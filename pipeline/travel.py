@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 REST_SECONDS = 0.5  # a wheel that stood so long begins anew
 JUMP = 8  # indexes: more in one move is no turn of the wheel
 QUICK_SECONDS = 0.1  # between moves: who turns back so fast may go anywhere
-_SHARE_OF_LAST = 0.5  # weight of the last move in the speed
+_SHARE_OF_LAST = 0.3  # least weight of the last move in the pace; moves that a busy loop hands over late come squeezed
 _SHORTEST_SECONDS = 1e-3  # two moves in one turn of the loop are not infinitely fast
 
 
@@ -31,6 +31,7 @@ class Travel:
     speed: float = 0.0
     jumped: bool = False
     _heading: int = 0
+    _pace: float = 0.0  # seconds an index, over the run
 
     def to(self, index: int, now: float) -> Travel:
         """The way after one move more."""
@@ -41,13 +42,13 @@ class Travel:
         if seconds > REST_SECONDS:
             return Travel(index, now, heading, 0, _heading=heading)
         if abs(step) > JUMP:
-            return Travel(index, now, jumped=True)
+            return Travel(index, now, heading, jumped=True)
         if heading != self._heading:
             lost = self.jumped or (self.run > 1 and seconds < QUICK_SECONDS)
-            return Travel(index, now, self.direction or heading, 1, 0.0, lost, heading)
-        rate = abs(step) / seconds
-        speed = self.speed + _SHARE_OF_LAST * (rate - self.speed) if self.speed else rate
-        return Travel(index, now, heading, self.run + 1, speed, _heading=heading)
+            return Travel(index, now, self.direction or heading, 1, 0.0, lost, heading, seconds / abs(step))
+        share = max(_SHARE_OF_LAST, 1 / (self.run + 1))
+        pace = self._pace + share * (seconds / abs(step) - self._pace)
+        return Travel(index, now, heading, self.run + 1, 1 / pace, _heading=heading, _pace=pace)
 
     @property
     def interval(self) -> float:
