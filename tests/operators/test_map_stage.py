@@ -8,6 +8,7 @@ from reactivex import operators as ops
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, Recorded, TestScheduler
 
+from cornerstream.images.stage import follow
 from cornerstream.operators.map_stage import map_stage
 
 ON_NEXT, ON_COMPLETED, ON_ERROR = ReactiveTest.on_next, ReactiveTest.on_completed, ReactiveTest.on_error
@@ -60,3 +61,26 @@ def test_a_chain_of_stages_hears_of_a_source_that_is_done_at_once() -> None:
         signals.append, signals.append, lambda: signals.append("|")
     )
     assert signals == [4, 8, "|"]
+
+
+def test_followed_directly_it_is_silent_after_its_own_error() -> None:
+    class Listener:
+        def __init__(self) -> None:
+            self.signals: list[object] = []
+
+        def on_next(self, value: int) -> None:
+            self.signals.append(value)
+
+        def on_error(self, error: Exception) -> None:
+            self.signals.append(error)
+
+        def on_completed(self) -> None:
+            self.signals.append("completed")
+
+    subject: Subject[int] = Subject()
+    listener = Listener()
+    follow(subject.pipe(map_stage(double)), listener)
+    subject.on_next(13)
+    subject.on_next(1)
+    subject.on_completed()
+    assert listener.signals == [FAILURE]
