@@ -161,6 +161,19 @@ async def test_prefetch_starts_again_when_an_open_request_is_urgent_no_more() ->
     await requests.end()
 
 
+async def test_cancelled_in_the_turn_of_its_start_a_request_is_not_under_way() -> None:
+    requests = Requests(gate())
+    click, ahead = requests.ask(Lane.INTERACTION), requests.ask(Lane.PREFETCH)
+    await turns()
+    click.rank.change(Rank(Lane.PREFETCH))  # lets the other in
+    assert requests.gate.held == 2
+    ahead.task.cancel()
+    await turns()
+    assert requests.started == [click]
+    assert (requests.gate.held, requests.gate.waiting) == (1, 0)
+    await requests.end()
+
+
 async def test_those_who_wait_are_looked_at_though_nothing_happens() -> None:
     now = [0.0]
     requests = Requests(NetworkGate(8, reserved=1, clock=lambda: now[0]))
@@ -261,8 +274,8 @@ class AnyOrder(RuleBasedStateMachine):
         other = data.draw(st.sampled_from(self.requests.everybody))
 
         def act() -> None:
-            if in_the_turn_of:  # whoever is let in by the end of this one may be the other
-                request.task.cancel()
+            if in_the_turn_of:  # whoever is let in by this may be the other
+                request.rank.change(Rank(Lane.BACKGROUND, 9))
             other.task.cancel()
 
         self.on_loop(act)
