@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import reactivex as rx
 from reactivex.disposable import SingleAssignmentDisposable
 
-from cornerstream.images.errors import SplitError
+from cornerstream.images.errors import FetchError, SplitError
 from cornerstream.images.load_object import Progress
 from cornerstream.operators.bridge import running_tasks
 from cornerstream.operators.frame_part import located_frame_number
-from cornerstream.ranks import BestRank
+from cornerstream.ranks import BestRank, Lane, Rank, RankCell
 from cornerstream.wanted import WaitingFrames
 
 if TYPE_CHECKING:
@@ -52,10 +52,14 @@ if TYPE_CHECKING:
             ...
 
 
+_AHEAD = Rank(Lane.PREFETCH, float("inf"))  # of what nobody waits for yet
+
+
 class FrameRequest:
     """One request. It waits with all who want a frame of the instance, and is for some of them once it is sent.
 
     Attributes:
+        ahead: It may go without anybody who waits, for a stream that is going to.
         rank: While it waits, the best of all who want a frame; then that of those it is for.
         waiting: Those it is for.
         likely: Frames that nobody waits for yet, and a stream is going to.
@@ -64,12 +68,15 @@ class FrameRequest:
         progressed: A frame has come.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, *, ahead: bool = False) -> None:
         self._instance = instance
         self._upstream = SingleAssignmentDisposable()
         self._last: tuple[int, Part] | None = None
         self._over = False
+        self.ahead = ahead
         self.rank = BestRank()
+        if ahead:
+            self.rank.join(RankCell(_AHEAD))
         self.rank.join(instance.wanted.rank)
         self.waiting = WaitingFrames(partial(instance.reranked, self))
         self.likely: set[int] = set()
@@ -92,6 +99,8 @@ class FrameRequest:
         """Settle what is asked for; called when the request is sent."""
         if not self.numbers:
             self._instance.choose(self)
+        if not self.numbers:
+            raise FetchError("nobody wants the frames any more")
         return self.numbers
 
     @property

@@ -100,6 +100,9 @@ class InstanceFrames:
         for request in tuple(self._running):
             request.likely &= announced
             self._left(request.waiting)
+        if self._queued is not None and not announced:
+            self._queued.ahead = False
+            self._left(self.wanted)
         self._tidy()
 
     # What a request needs of its instance.
@@ -111,9 +114,10 @@ class InstanceFrames:
     def choose(self, request: FrameRequest) -> None:
         """Give a request its frames, and those who wait for them."""
         numbers = self._best()
-        likely = (
-            [] if self._alone_only(numbers[0]) else self._likely(numbers, in_a_hurry=urgent(self.wanted.rank.value))
-        )
+        single = any(map(self._alone_only, numbers))
+        likely = [] if single else self._likely(numbers, in_a_hurry=urgent(self.wanted.rank.value))
+        if not numbers and not likely:
+            return
         for number in numbers:
             for waiter in tuple(self.wanted.frames[number]):
                 request.waiting.add(waiter)
@@ -145,6 +149,7 @@ class InstanceFrames:
             waiter.succeed(part)
         for place in places:
             self._left(place)
+        self._go_on_ahead(request)
         self._tidy()
 
     def ended(self, request: FrameRequest, error: Exception | None) -> None:
@@ -167,6 +172,8 @@ class InstanceFrames:
     def _best(self) -> list[int]:
         """The frames of the next request: those that are wanted first, as many as fit."""
         ordered = self.wanted.in_order()
+        if not ordered:
+            return []
         first, rank = ordered[0]
         if self._alone_only(first):
             return [first]
@@ -180,11 +187,12 @@ class InstanceFrames:
     def _likely(self, numbers: Sequence[int], *, in_a_hurry: bool) -> list[int]:
         """What streams will want next of the instance; it comes with what they want now."""
         frame_bytes = self._rules.frame_bytes.get(self._key, 0)
-        room = self._rules.ahead_bytes - sum(self._ahead.values())
+        coming = sum(len(one.likely & one.missing.keys()) for one in self._running)
+        room = self._rules.ahead_bytes - sum(self._ahead.values()) - coming * frame_bytes
         if room <= frame_bytes:
             return []
         known = {*self.wanted.frames, *self._ahead, *self._alone, *(n for one in self._running for n in one.missing)}
-        announced = self._rules.announced(self._key, self._rules.limits.list_frames, in_a_hurry=in_a_hurry)
+        announced = self._rules.announced(self._key, self._rules.limits.list_frames + len(known), in_a_hurry=in_a_hurry)
         likely = [number for number in announced if number not in known]
         return self._rules.fitting(self._key, [*numbers, *likely], len(numbers) * frame_bytes + room)[len(numbers) :]
 
@@ -202,10 +210,16 @@ class InstanceFrames:
             # Not from inside somebody's subscribe, where Rx puts things off; and those who come with this one join it.
             asyncio.get_running_loop().call_soon(self._queued.begin)
 
+    def _go_on_ahead(self, request: FrameRequest) -> None:
+        """Half of what a stream is going to want has come: the next request is due, for the answer to come in time."""
+        if len(request.missing) == len(request.numbers) // 2 and request.likely and self._queued is None:
+            self._queued = FrameRequest(self, ahead=True)
+            asyncio.get_running_loop().call_soon(self._queued.begin)
+
     def _may_ask(self) -> bool:
         if urgent(self.wanted.rank.value) or self._alone or self._origin in self._rules.without_lists:
             return True
-        return sum(not urgent(one.rank.value) for one in self._running) < _LISTS
+        return sum(bool(one.waiting) and not urgent(one.rank.value) for one in self._running) < _LISTS
 
     def _ask_again(self, request: FrameRequest, error: Exception) -> None:
         """What broke in its middle has cost the frame at the break an attempt, those behind it none."""
@@ -254,7 +268,7 @@ class InstanceFrames:
         if place:
             return
         if place is self.wanted:
-            if self._queued is not None:
+            if self._queued is not None and not self._queued.ahead:
                 self._queued.cancel()
                 self._queued = None
         elif place in self._delayed:

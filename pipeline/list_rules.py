@@ -64,7 +64,7 @@ class ListRules:
     @property
     def ahead_bytes(self) -> int:
         """Bytes that frames of one instance may take before a stream has got to them."""
-        return min(self.limits.list_bytes, self.budget // 2)
+        return min(self.limits.list_bytes * 3 // 2, self.budget // 2)
 
     def timing(self) -> SchedulerBase:
         """Where delays are timed."""

@@ -346,3 +346,32 @@ async def test_clearing_cancels_everything_and_those_who_leave_later_find_nothin
     for member in members:
         member.leave()
     assert not any(member.got or member.errors for member in members)
+
+
+async def test_the_next_frames_of_a_stream_are_asked_for_when_half_of_the_last_have_come() -> None:
+    server = PartServer(Limits(list_frames=8))
+    upcoming = server.lists.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 41)], Lane.PREFETCH)
+    upcoming.position = 1
+    await server.want(1)
+    server.requests[0].send()
+    server.requests[0].answer(3)
+    await turn()
+    assert len(server.requests) == 1
+    server.requests[0].answer(1)
+    await turn()
+    assert server.requests[1].send() == list(range(9, 17))
+    upcoming.dispose()
+    assert (server.open, len(server.held), len(server.lists)) == ([], 0, 0)
+
+
+async def test_a_request_that_was_to_go_ahead_ends_with_its_stream() -> None:
+    server = PartServer(Limits(list_frames=4))
+    upcoming = server.lists.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 41)], Lane.PREFETCH)
+    upcoming.position = 1
+    await server.want(1)
+    server.requests[0].send()
+    server.requests[0].answer(2)
+    await turn()
+    assert [bool(request.numbers) for request in server.open] == [True, False]
+    upcoming.dispose()
+    assert (server.open, len(server.lists)) == ([], 0)
