@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from reactivex.testing import TestScheduler
@@ -23,6 +23,8 @@ from tests.support.leaks import turns
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from reactivex.abc import DisposableBase
+
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext
@@ -32,6 +34,12 @@ IDS = [f"held:{index}" for index in range(4)]
 
 class Clock(TestScheduler):
     """Time that the test moves; actions that come due run at once."""
+
+    timers = 0
+
+    def schedule_relative(self, *args: Any, **kwargs: Any) -> DisposableBase:
+        self.timers += 1
+        return super().schedule_relative(*args, **kwargs)
 
     def pass_time(self, seconds: float) -> None:
         self.advance_by(seconds)
@@ -123,9 +131,9 @@ async def test_bytes_between_two_images_are_told_by_the_timer() -> None:
         transport.end()
         await done.wait()
         assert stream.progress_now.bytes_received == session.stats().bytes_received == 1600
-        told = len(seen)
+        told, timers = len(seen), clock.timers
         clock.pass_time(10)
-        assert len(seen) == told  # no timer is left
+        assert (len(seen), clock.timers) == (told, timers)  # no timer is left
 
 
 async def test_who_raises_while_told_does_not_end_the_stream(session: Session, held: HeldLoader) -> None:
