@@ -110,7 +110,7 @@ def test_what_two_wish_for_counts_once_and_stays_while_one_does() -> None:
 
 
 def test_what_is_interaction_is_never_withheld() -> None:
-    room = Room(budget=2)
+    room = Room(budget=1)
     one, _ = room.list()
     other, _ = room.list()
     one.wish(ahead([0], Lane.INTERACTION))
