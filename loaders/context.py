@@ -47,7 +47,6 @@ class Resources(Protocol):
         """
         ...
 
-
     def part(
         self, image_id: ImageId, parts: Callable[[LoadContext, Callable[[], Sequence[int]]], Observable[Part]]
     ) -> Observable[Part]:

@@ -24,12 +24,13 @@ from tests.support.leaks import open_descriptors
 from tests.support.part10 import native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from reactivex import Observable
 
     from cornerstream.images.frames import EncodedFrame
+    from cornerstream.operators.parts import Part
     from cornerstream.operators.protocols import HttpRequest, HttpResponse
 
 T = TypeVar("T")
@@ -72,6 +73,11 @@ class KeptResources:
         self, image_id: ImageId, source: Observable[EncodedFrame], *, with_its_file: bool = False
     ) -> Observable[EncodedFrame]:
         raise AssertionError("a local file is read again")
+
+    def part(
+        self, image_id: ImageId, parts: Callable[[LoadContext, Callable[[], Sequence[int]]], Observable[Part]]
+    ) -> Observable[Part]:
+        raise AssertionError("a local file has no parts")
 
 
 class NoTransport:

@@ -72,6 +72,7 @@ async def settled(session: Session, at: Served) -> None:
     assert (stats.busy_workers, stats.queued_work, stats.tasks) == (0, 0, 0)
     assert engine.resources.files == {}
     assert engine.resources.values == {}
+    assert len(engine.resources.lists) == 0
 
 
 class HeldExecutor(Executor):
