@@ -126,6 +126,7 @@ class WorkerScheduler(Scheduler):
 
         A thread that does not end within `limits.decode_seconds` is left to itself: nothing can stop it.
         """
+        self._closed = True  # what a thread schedules from here on begins no more
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
@@ -193,7 +194,7 @@ class WorkerScheduler(Scheduler):
             await self._run(work, (), RankCell(Rank(Lane.INTERACTION)), in_process=False, seconds=None)
 
         def start() -> None:
-            if not outer.is_disposed:
+            if not (outer.is_disposed or self._closed):
                 task = self._host.loop.create_task(later())
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)

@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import fields
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 
 from cornerstream.images.limits import DEFAULT_LIMITS, MIB, Limits
@@ -36,8 +37,8 @@ def transfer_syntax_table() -> str:
 
 def limits_table() -> str:
     """Every limit, its default, and what it bounds: its line in the docstring."""
-    lines = re.sub(r"\n {12}", " ", Limits.__doc__ or "")
-    meaning = dict(re.findall(r"^ {8}(\w+): (.*)$", lines, re.MULTILINE))
+    lines = re.sub(r"\n {8}", " ", cleandoc(Limits.__doc__ or ""))  # Python 3.13 dedents docstrings itself
+    meaning = dict(re.findall(r"^ {4}(\w+): (.*)$", lines, re.MULTILINE))
     rows = [f"| `{one.name}` | {_amount(one.name)} | {meaning[one.name]} |" for one in fields(Limits)]
     return "\n".join(["| limit | default | bounds |", "| --- | --- | --- |", *rows])
 

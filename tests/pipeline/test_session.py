@@ -154,6 +154,25 @@ async def test_observe_on_the_workers(file_id: str) -> None:
         assert names[0].startswith("cornerstream-worker")
 
 
+async def test_what_a_thread_schedules_while_the_session_closes_does_not_begin() -> None:
+    ran: list[str] = []
+    async with nothing_left():
+        async with Session(max_workers=1) as session:
+            workers, running, go = session.workers, asyncio.Event(), threading.Event()
+            loop = asyncio.get_running_loop()
+
+            def first(*_: object) -> None:
+                loop.call_soon_threadsafe(running.set)
+                go.wait(20)
+                workers.schedule(lambda *_: ran.append("too late"))
+
+            workers.schedule(first)
+            await running.wait()
+            loop.call_soon(go.set)  # after closing has begun
+        await turns()
+    assert not ran
+
+
 async def test_the_worker_scheduler_schedules_and_disposes() -> None:
     async with nothing_left(), Session(max_workers=1) as session:
         ran: list[str] = []
