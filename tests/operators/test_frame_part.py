@@ -8,7 +8,7 @@ from reactivex.subject import Subject
 
 from cornerstream.images.errors import FetchError, ImageIdError, SplitError, UnsupportedTransferSyntaxError
 from cornerstream.images.metadata import FrameMetadata
-from cornerstream.operators.frame_part import encoded_frame, join_metadata
+from cornerstream.operators.frame_part import encoded_frame, join_metadata, located_frame_number
 from cornerstream.operators.metadata import InstanceMetadata
 from cornerstream.operators.parts import Part
 
@@ -132,3 +132,18 @@ def test_disposed_midway_leaves_both() -> None:
     assert not heard.parts.observers
     assert not heard.metadata.observers
     assert (heard.frames, heard.errors, heard.completed) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    ("location", "number"),
+    [
+        ("", None),
+        ("http://pacs/studies/1/series/2/instances/3/frames/7", 7),
+        ("../frames/12/", 12),
+        ("/frames/5?token=1", 5),
+        ("http://pacs/instances/3/frames/1,2", None),
+        ("http://pacs/instances/3/frames/7/rendered", None),
+    ],
+)
+def test_the_frame_that_a_part_says_it_is(location: str, number: int | None) -> None:
+    assert located_frame_number(Part({"content-location": location}, b"")) == number

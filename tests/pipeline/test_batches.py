@@ -375,3 +375,21 @@ async def test_a_request_that_was_to_go_ahead_ends_with_its_stream() -> None:
     assert [bool(request.numbers) for request in server.open] == [True, False]
     upcoming.dispose()
     assert (server.open, len(server.lists)) == ([], 0)
+
+
+async def test_nothing_is_left_when_only_frames_that_were_given_up_are_to_come() -> None:
+    server = PartServer()
+    members = await server.want(1, 2)
+    server.requests[0].send()
+    members[1].leave()
+    server.requests[0].answer(1)
+    assert members[0].got == [frame_data(1)]
+    assert (server.open, len(server.lists)) == ([], 0)
+
+
+async def test_a_request_that_fails_before_it_is_sent_fails_those_who_wait() -> None:
+    server = PartServer()
+    members = await server.want(1, 2)
+    server.requests[0].fail(FetchError("not a URL"))
+    assert [[type(one) for one in member.errors] for member in members] == [[FetchError]] * 2
+    assert len(server.lists) == 0
