@@ -26,7 +26,7 @@ class WaitingList(Generic[T]):
     up.
 
     Args:
-        changed: Called when somebody came, or has another rank than before.
+        changed: Called when another is first, or the first has another rank.
         undo: Takes back what was granted to one who was cancelled in the same turn of the loop.
     """
 
@@ -74,10 +74,12 @@ class WaitingList(Generic[T]):
         if len(self._heap) > 2 * self._waiting + _HEAP_SLACK:
             self._heap = [entry for entry in self._heap if _is_current(entry)]
             heapq.heapify(self._heap)
+        before = self.first()
         waiter.entry = next(self._sequence)
         rank = waiter.rank.value
         heapq.heappush(self._heap, (rank.lane, rank.distance, waiter.number, waiter.entry, waiter))
-        self._changed()
+        if waiter.rank in (before, self.first()):
+            self._changed()
 
 
 class PriorityGate:
