@@ -72,6 +72,7 @@ class FrameRequest:
         self._instance = instance
         self._upstream = SingleAssignmentDisposable()
         self._last: tuple[int, Part] | None = None
+        self._nameless: list[Part] = []
         self._over = False
         self.ahead = ahead
         self.rank = BestRank()
@@ -120,6 +121,7 @@ class FrameRequest:
         """Close the socket, or give the place in the line back; nothing comes of it any more."""
         self._over = True
         self._last = None
+        self._nameless.clear()
         self._upstream.dispose()
 
     def progress(self, progress: Progress) -> None:
@@ -131,9 +133,12 @@ class FrameRequest:
     def _on_next(self, part: Part) -> None:
         if self._over:
             return
-        number = located_frame_number(part) or next(iter(self.missing))
-        if self._last is not None:
+        number = located_frame_number(part)
+        if self._last is not None or len(self._nameless) == len(self.missing):
             self._fail(SplitError(f"the answer has several parts where {self._asked()} asked for"))
+        elif number is None:
+            # Only its place says which frame it is, and a server that leaves one out would move all behind it.
+            self._nameless.append(part)
         elif number not in self.missing:
             self._fail(
                 SplitError(f"a part says that it is frame {number}, which was not asked for or has come already")
@@ -147,8 +152,16 @@ class FrameRequest:
         last, self._last = self._last, None
         if last is not None:
             self._arrived(*last)
+        if len(self._nameless) == len(self.missing):
+            for number, part in zip(tuple(self.missing), tuple(self._nameless), strict=True):
+                if not self._over:  # one who hears of a frame may cancel the rest
+                    self._arrived(number, part)
+            self._nameless.clear()
+        if self._over:
+            return
         if self.missing:
-            self._fail(SplitError(f"{len(self.missing)} parts are missing where {self._asked()} asked for"))
+            absent = len(self.missing) - len(self._nameless)
+            self._fail(SplitError(f"{absent} parts are missing where {self._asked()} asked for"))
         else:
             self._end(None)
 

@@ -111,7 +111,7 @@ async def _frame_parts(
         body = bytes(frame.data)
         if instance.transfer_syntax_uid == _EXPLICIT_BIG_ENDIAN:
             body = _little_endian(frame)
-        yield Part(content_type, len(body), partial(once, body))
+        yield Part(content_type, len(body), partial(once, body), f"{instance.sop_instance_uid}/frames/{number}")
 
 
 def _little_endian(frame: EncodedFrame) -> bytes:

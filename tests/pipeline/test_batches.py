@@ -272,6 +272,49 @@ async def test_more_parts_than_asked_for_are_an_error() -> None:
     assert server.open == []
 
 
+async def test_parts_that_do_not_say_which_frame_they_are_wait_for_the_proof_of_their_number() -> None:
+    server = PartServer()
+    members = await server.want(1, 2, 3)
+    request = server.requests[0]
+    request.send()
+    request.located = False
+    request.answer(2)
+    assert [member.got for member in members] == [[], [], []]
+    request.answer()
+    assert [member.got for member in members] == [[frame_data(1)], [frame_data(2)], [frame_data(3)]]
+
+
+async def test_a_frame_that_is_left_out_in_silence_moves_no_other_into_its_place() -> None:
+    server = PartServer()
+    members = await server.want(1, 2, 3)
+    request = server.requests[0]
+    request.send()
+    request.part(frame_data(1))
+    request.part(frame_data(3))  # the server has no frame 2 and does not say so
+    request.end()
+    await turn()
+    assert [member.got for member in members] == [[], [], []]
+    position = 1
+    while position < len(server.requests):
+        assert len(server.requests[position].send()) == 1  # one by one from now on
+        server.requests[position].answer()
+        await turn()
+        position += 1
+    assert [member.got for member in members] == [[frame_data(1)], [frame_data(2)], [frame_data(3)]]
+
+
+async def test_who_leaves_while_nameless_parts_are_handed_out_gets_none() -> None:
+    server = PartServer()
+    members = await server.want(1, 2, 3)
+    request = server.requests[0]
+    request.send()
+    request.located = False
+    members[1].leave()
+    request.answer()
+    assert [member.got for member in members] == [[frame_data(1)], [], [frame_data(3)]]
+    assert (server.open, len(server.lists)) == ([], 0)
+
+
 async def test_content_location_decides_which_frame_a_part_is() -> None:
     server = PartServer()
     members = await server.want(1, 2, 3)

@@ -41,6 +41,7 @@ class Asked:
         self.numbers: list[int] = []
         self.left: list[int] = []
         self.over = False
+        self.located = True  # the parts say which frames they are
         self._chosen = chosen
 
     def send(self) -> list[int]:
@@ -53,7 +54,7 @@ class Asked:
         """Let parts come; all of them and the end if no count is given."""
         for _ in range(len(self.left) if count is None else min(count, len(self.left))):
             number = self.left.pop(0)
-            self.observer.on_next(Part({}, frame_data(number, size)))
+            self.part(frame_data(number, size), f"../frames/{number}" if self.located else "")
             if self.over:
                 return
         if count is None:
