@@ -6,9 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reactivex.disposable import Disposable
-from tenacity import RetryCallState
 
-from cornerstream.operators.retry_with_backoff import backoff_policy
 from cornerstream.ranks import BestRank, Lane
 from cornerstream.waiting import Waiter
 
@@ -16,13 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from reactivex.abc import ObserverBase
+    from tenacity import RetryCallState
 
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
     from cornerstream.operators.parts import Part
     from cornerstream.ranks import Rank, RankCell
-
-RETRIES = backoff_policy()  # as `retry_with_backoff` has it, for each frame
 
 
 def urgent(rank: Rank) -> bool:
@@ -35,7 +32,7 @@ class FrameWaiter(Waiter[Any]):
 
     Attributes:
         place: Among whom it waits; `None` once it has left, or has its answer.
-        attempts: How often a request for its frame has failed.
+        attempts: How often a request for its frame has failed; `None` if none has.
     """
 
     __slots__ = ("attempts", "place")
@@ -49,7 +46,7 @@ class FrameWaiter(Waiter[Any]):
     ) -> None:
         super().__init__(observer, rank, on_progress, number)
         self.place: WaitingFrames | None = None
-        self.attempts = _attempts()
+        self.attempts: RetryCallState | None = None
 
     def delay_after(self, error: Exception, *, counted: bool) -> float | None:
         """Seconds until its frame is asked for again; `None` if it is not worth it, or was tried often enough.
@@ -58,17 +55,19 @@ class FrameWaiter(Waiter[Any]):
             error: What became of the request.
             counted: It was this frame's own attempt that failed.
         """
-        state = self.attempts if counted else _attempts()
+        from tenacity import RetryCallState as State  # noqa: PLC0415 - only what failed needs to know how to try again
+
+        from cornerstream.operators.retry_with_backoff import backoff_policy  # noqa: PLC0415 - as above
+
+        policy = backoff_policy()  # as `retry_with_backoff` has it, for each frame
+        state = (self.attempts if counted else None) or State(policy, None, (), {})
+        self.attempts = state if counted else self.attempts
         state.set_exception((type(error), error, error.__traceback__))
-        if not RETRIES.retry(state) or RETRIES.stop(state):
+        if not policy.retry(state) or policy.stop(state):
             return None
-        delay = RETRIES.wait(state)
+        delay = policy.wait(state)
         state.prepare_for_next_attempt()  # lets go of the error
         return delay
-
-
-def _attempts() -> RetryCallState:
-    return RetryCallState(RETRIES, None, (), {})
 
 
 class WaitingFrames:
