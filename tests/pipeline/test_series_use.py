@@ -46,7 +46,7 @@ class Failure:
         return self.errors[0]
 
 
-def iterated(stream: ImageStream) -> AsyncGenerator[Image, None]:
+def iterated(stream: ImageStream[Image]) -> AsyncGenerator[Image, None]:
     return stream.__aiter__()
 
 
