@@ -38,7 +38,7 @@ def test_it_does_what_map_does(messages: list[Recorded[int]]) -> None:
     for operator in (ops.map(double), map_stage(double)):
         scheduler = TestScheduler()
         source = scheduler.create_hot_observable(*messages)
-        observed = scheduler.start(lambda source=source, operator=operator: source.pipe(operator))  # type: ignore[misc]
+        observed = scheduler.start(lambda source=source, operator=operator: source.pipe(operator))  # type: ignore[misc]  # bound now
         results.append((observed.messages, [(one.subscribe, one.unsubscribe) for one in source.subscriptions]))
     assert results[0] == results[1]
 

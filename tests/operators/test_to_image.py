@@ -56,7 +56,7 @@ def test_source_error_is_passed_on() -> None:
 
 def test_own_error_is_passed_on() -> None:
     errors: list[Exception] = []
-    rx.just(object()).pipe(to_image(ID)).subscribe(on_error=errors.append)  # type: ignore[arg-type]
+    rx.just(object()).pipe(to_image(ID)).subscribe(on_error=errors.append)  # type: ignore[arg-type]  # no frame, on purpose
     assert isinstance(errors[0], AttributeError)
 
 
