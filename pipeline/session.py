@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING, Self
-from weakref import WeakSet
+from typing import TYPE_CHECKING
 
 from reactivex.disposable import Disposable
 
-from cornerstream.engine import Engine, Options
+from cornerstream.engine import Options
 from cornerstream.folder import list_folder
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.pixel_target import PixelTarget
-from cornerstream.load import Load
-from cornerstream.loop_host import LoopHost, running_loop
 from cornerstream.operators.decoder_table import checked_name
 from cornerstream.policies import Situation
 from cornerstream.policies import around as around_position
@@ -25,16 +21,14 @@ from cornerstream.registry import LoaderRegistry, default_registry
 from cornerstream.scroll import Scroll
 from cornerstream.series import Listing, Series, series_of
 from cornerstream.streaming import Streaming
-from cornerstream.study import Study, list_studies, list_study
+from cornerstream.study import Study, list_studies, series_of_study
 from cornerstream.study_policies import next_series
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
     from os import PathLike
     from ssl import SSLContext
-    from types import TracebackType
 
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
@@ -43,6 +37,7 @@ if TYPE_CHECKING:
 
     from cornerstream.disk import DiskCache
     from cornerstream.events import SessionEvent
+    from cornerstream.load import Load
     from cornerstream.operators.protocols import Transport
     from cornerstream.policies import PrefetchPolicy
     from cornerstream.prefetch import Wanted
@@ -99,7 +94,7 @@ class Session(Streaming):
     ) -> None:
         if isolated and executor is not None:
             raise ValueError("isolated makes processes of its own; give ProcessWorkers as executor, or none")
-        self._options = Options(
+        options = Options(
             registry=registry,
             cache_bytes=cache_bytes,
             disk_cache=disk_cache,
@@ -115,33 +110,7 @@ class Session(Streaming):
             limits=limits,
             prefer_decoder=checked_name(prefer_decoder),
         )
-        self._lock = Lock()  # for the first use, which may come from two threads
-        self._host: LoopHost | None = None
-        self._made: Engine | None = None
-        self._closed = False
-        self._loads: WeakSet[Load] = WeakSet()
-        self._handles: WeakSet[DisposableBase] = WeakSet()
-
-    def __repr__(self) -> str:
-        return f"<Session {'closed' if self._closed else 'open'}, {len(self._loads)} loads>"
-
-    async def __aenter__(self) -> Self:
-        self._open(running_loop())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    def __enter__(self) -> Self:
-        self._open(None)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
+        super().__init__(options)
 
     @property
     def workers(self) -> WorkerScheduler:
@@ -183,11 +152,7 @@ class Session(Streaming):
             base_url: The service's root, such as `https://pacs/dicom-web`.
             study_uid: Study Instance UID.
         """
-        engine = self._engine
-        listing: Listing[Series] = Listing(
-            engine.host, partial(engine.tracked, lambda: list_study(engine, base_url, study_uid, listing.skipped))
-        )
-        return listing
+        return series_of_study(self._engine, base_url, study_uid)
 
     def studies(self, base_url: str, **matches: str) -> Listing[Study]:
         """The studies of a DICOMweb server (QIDO-RS), matched by DICOM keywords such as `PatientID="…"`."""
@@ -276,76 +241,8 @@ class Session(Streaming):
         """The figures now; from another thread they may be a moment old."""
         return self._engine.stats()
 
-    async def aclose(self) -> None:
-        """Cancel every load and leave nothing behind; whoever waits for a result gets CancelledError."""
-        host = self._end()
-        if host is not None:
-            await host.run(self._shut_down())
-            host.stop()
-
-    def close(self) -> None:
-        """As `aclose`, blocking.
-
-        Raises:
-            RuntimeError: This thread runs the session's loop; `await session.aclose()` there.
-        """
-        if self._host is not None and self._host.is_current():
-            raise RuntimeError("close() would block the session's own loop; use `await session.aclose()`")
-        host = self._end()
-        if host is not None and self._made is not None:
-            if host.has_ended:
-                self._made.workers.shut_down()  # all else went with its loop
-            else:
-                host.block(self._shut_down())
-            host.stop()
-
-    @property
-    def _engine(self) -> Engine:
-        if self._closed:
-            raise RuntimeError("the session is closed")
-        return self._made or self._open(running_loop())
-
-    def _open(self, loop: AbstractEventLoop | None) -> Engine:
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("the session is closed; make another one")
-            if self._made is None:
-                self._host = LoopHost(loop)
-                self._made = Engine(self._host, self._options)
-            return self._made
-
-    def _end(self) -> LoopHost | None:
-        """Close the door; the host, if there is something to shut down."""
-        with self._lock:
-            host = None if self._closed else self._host
-            self._closed = True
-            return host
-
-    async def _shut_down(self) -> None:
-        for handle in tuple(self._handles):
-            handle.dispose()
-        for load in tuple(self._loads):
-            load.cancel()
-        if self._made is not None:
-            await self._made.aclose()
-
     def _prefetch(self, wanted: Sequence[Wanted], lane: Lane) -> Prefetch:
         engine = self._engine
         prefetch = Prefetch(wanted, engine.host, partial(self._load_on, engine), engine.board, lane)
         self._handles.add(prefetch)
         return prefetch
-
-    def _load_on(
-        self,
-        engine: Engine,
-        image_id: ImageId,
-        rank: Rank,
-        /,
-        *,
-        keep: bool = True,
-        target: PixelTarget | None = None,
-        reads: bool = False,
-    ) -> Load:
-        load = Load(image_id, engine.host, engine.loads, rank, keep=keep, target=target, reads=reads)
-        self._loads.add(load)
-        return load

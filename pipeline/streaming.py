@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from cornerstream.image_stream import ImageStream, StreamOptions, raising, skipping, yielding
 from cornerstream.ranks import Lane
+from cornerstream.session_life import SessionLife
 from cornerstream.stream_faces import Loop
 from cornerstream.stream_progress import ProgressBoard
 from cornerstream.stream_window import Bounds
-from cornerstream.study import Study
+from cornerstream.study import Study, series_of_study
 from cornerstream.study_stream import places_for, source_of
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
     from cornerstream.engine import Engine
     from cornerstream.images.image import Image
-    from cornerstream.images.image_id import ImageId
-    from cornerstream.images.pixel_target import PixelTarget
-    from cornerstream.load import Load
-    from cornerstream.ranks import Rank
     from cornerstream.series import Listing, Series
     from cornerstream.stream_order import Order
     from cornerstream.stream_window import ImageFailure
@@ -42,35 +39,12 @@ _CHOICES: Mapping[str, Callable[[Image | ImageFailure], Any]] = {
 }
 
 
-class _Session(Protocol):
-    """What streams ask of a session."""
-
-    @property
-    def _engine(self) -> Engine: ...
-
-    def _load_on(
-        self,
-        engine: Engine,
-        image_id: ImageId,
-        rank: Rank,
-        /,
-        *,
-        keep: bool = True,
-        target: PixelTarget | None = None,
-        reads: bool = False,
-    ) -> Load: ...
-
-    def study(self, base_url: str, study_uid: str) -> Listing[Series]:
-        """The series of a study."""
-        ...
-
-
-class Streaming:
+class Streaming(SessionLife):
     """What a session streams."""
 
     @overload
     def stream(
-        self: _Session,
+        self,
         series: Streamable | Study,
         *,
         order: Order = "position",
@@ -86,7 +60,7 @@ class Streaming:
     ) -> ImageStream[Image]: ...
     @overload
     def stream(
-        self: _Session,
+        self,
         series: Streamable | Study,
         *,
         order: Order = "position",
@@ -101,7 +75,7 @@ class Streaming:
         scheduler: SchedulerBase | None = None,
     ) -> ImageStream[Image | ImageFailure]: ...
     def stream(  # noqa: PLR0913 - all by keyword, all optional
-        self: _Session,
+        self,
         series: Streamable | Study,
         *,
         order: Order = "position",
@@ -142,7 +116,7 @@ class Streaming:
         if errors not in _CHOICES:
             raise ValueError(f"errors is raise, yield or skip, not {errors!r}")
         engine = self._engine
-        streamable = _listed(self, series) if isinstance(series, Study) else series
+        streamable = _listed(engine, series) if isinstance(series, Study) else series
         options = StreamOptions(
             Bounds(ahead, ahead_bytes, in_order=order != "arrival"),
             lane,
@@ -160,6 +134,6 @@ class Streaming:
         )
 
 
-def _listed(session: _Session, study: Study) -> Listing[Series]:
+def _listed(engine: Engine, study: Study) -> Listing[Series]:
     base_url, _, _ = study.url.rpartition("/studies/")
-    return session.study(base_url, study.study_instance_uid)
+    return series_of_study(engine, base_url, study.study_instance_uid)

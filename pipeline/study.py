@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -15,6 +16,7 @@ from cornerstream.operators.fetch import Body, read_whole
 from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.read_metadata import instances_of
 from cornerstream.ranks import Lane, Rank, RankCell
+from cornerstream.series import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +64,14 @@ async def list_studies(engine: Engine, base_url: str, matches: Mapping[str, str]
     base_url = base_url.rstrip("/")
     answer = await _get_json(_context(engine), f"{base_url}/studies{query}")
     return [_study(base_url, JsonAttributes(item)) for item in answer]
+
+
+def series_of_study(engine: Engine, base_url: str, study_uid: str) -> Listing[Series]:
+    """The listing of a study's series; see `list_study`."""
+    listing: Listing[Series] = Listing(
+        engine.host, partial(engine.tracked, lambda: list_study(engine, base_url, study_uid, listing.skipped))
+    )
+    return listing
 
 
 async def list_study(engine: Engine, base_url: str, study_uid: str, skipped: dict[str, ImageLoadError]) -> list[Series]:
