@@ -23,7 +23,8 @@ ITEM_END = 0xFFFEE00D
 SEQUENCE_END = 0xFFFEE0DD
 
 # PS3.5 table 7.1-2: the representations with two length bytes; all others, and all future ones, have four.
-_SHORT = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _LITTLE = (Struct("<HH"), Struct("<H"), Struct("<I"))
 _BIG = (Struct(">HH"), Struct(">H"), Struct(">I"))
 
@@ -86,21 +87,7 @@ class Element:
 def looks_explicit(head: bytes) -> bool:
     """The first eight bytes of a data set name a value representation."""
     vr = head[4:6]
-    return vr in _SHORT or vr in {
-        b"OB",
-        b"OD",
-        b"OF",
-        b"OL",
-        b"OV",
-        b"OW",
-        b"SQ",
-        b"SV",
-        b"UC",
-        b"UN",
-        b"UR",
-        b"UT",
-        b"UV",
-    }
+    return vr in SHORT_VRS or vr in LONG_VRS
 
 
 def read_element_header(stream: ByteStream, encoding: Encoding) -> Generator[None, None, ElementHeader]:
@@ -116,7 +103,7 @@ def read_element_header(stream: ByteStream, encoding: Encoding) -> Generator[Non
     if encoding.implicit or group == 0xFFFE or not (vr.isalpha() and vr.isupper()):
         stream.skip(8)
         return ElementHeader(tag, b"", long.unpack_from(head, 4)[0])
-    if vr in _SHORT:
+    if vr in SHORT_VRS:
         stream.skip(8)
         return ElementHeader(tag, vr, short.unpack_from(head, 6)[0])
     if len(head) < 12:

@@ -37,6 +37,7 @@ from cornerstream.operators.keywords import (
     TRANSFER_SYNTAX_UID,
 )
 from cornerstream.operators.metadata import read_attributes
+from cornerstream.operators.plain_elements import pass_plain_elements
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -54,6 +55,8 @@ _PIXEL_VRS = frozenset({b"OB", b"OW", b"OF", b"OD", b"UN"})
 _UID = re.compile(r"([0-9]+(\.[0-9]+)*)?\Z")
 _DICOM_UID = "1.2.840.10008."  # the root of the transfer syntaxes that PS3.6 registers
 _NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, DEFLATED, EXPLICIT_BIG_ENDIAN})
+_META = range(0x00020000, 0x00030000)
+_BEFORE_PIXELS = range(0x7FE00000)
 _KEPT = TAGS | {EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS}
 
 
@@ -116,7 +119,9 @@ def _read_meta(stream: ByteStream, limits: Limits) -> Generator[None, None, str]
         yield
     if stream.peek(132)[128:] == b"DICM":
         stream.skip(132)
-    transfer_syntax_uid = ""
+    found: dict[int, Element] = {}
+    pass_plain_elements(stream, EXPLICIT, _META, {TRANSFER_SYNTAX_UID}, found, limits)
+    transfer_syntax_uid = _uid(found[TRANSFER_SYNTAX_UID].value, "") if found else ""
     while (yield from stream.more()):
         yield from stream.need(4)
         if stream.peek(2) != b"\x02\0":
@@ -160,6 +165,9 @@ def _read_data_set(
 ) -> Generator[None, None, tuple[dict[int, Element], ElementHeader]]:
     found: dict[int, Element] = {}
     while (yield from stream.more()):
+        pass_plain_elements(stream, encoding, _BEFORE_PIXELS, _KEPT, found, limits)
+        if not (yield from stream.more()):
+            break
         header = yield from read_element_header(stream, encoding)
         if header.tag in PIXEL_KEYWORDS:
             _check_pixel_vr(header, encoding)
