@@ -26,16 +26,21 @@ class HttpRequest:
         headers: Header fields of this request.
         image_id: The image it is for; errors name it.
         late_url: What is asked for is settled as late as the request is sent; same origin as `url`.
+        bulk: One long answer for much that is not urgent: its body is not read on while the user waits for something of the
+            same origin.
     """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     image_id: ImageId | None = None
     late_url: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    bulk: bool = False
 
     def settled(self) -> HttpRequest:
         """The request as it is sent now; whoever makes it wait calls this when its turn has come."""
-        return self if self.late_url is None else HttpRequest(self.late_url(), self.headers, self.image_id)
+        return (
+            self if self.late_url is None else HttpRequest(self.late_url(), self.headers, self.image_id, bulk=self.bulk)
+        )
 
 
 class HttpResponse(Protocol):

@@ -36,9 +36,10 @@ class Transfer:
         received: Bytes that came.
         heard: When something came last.
         answered: The header of its response has come.
+        bulk: It is one long answer for much, which says nothing of the next.
     """
 
-    __slots__ = ("alone", "answered", "begun", "expected", "heard", "host", "rank", "received")
+    __slots__ = ("alone", "answered", "begun", "bulk", "expected", "heard", "host", "rank", "received")
 
     def __init__(self, host: Host, rank: RankCell, now: float) -> None:
         self.host = host
@@ -49,6 +50,7 @@ class Transfer:
         self.expected = host.average
         self.received = 0
         self.answered = False
+        self.bulk = False
 
     @property
     def remaining(self) -> float:
@@ -91,6 +93,11 @@ class Host:
         self.average = 0.0
         self.transfers: set[Transfer] = set()
 
+    @property
+    def usable(self) -> int:
+        """Most requests of prefetch under way."""
+        return self._slots - self._reserved
+
     def admits(self, lane: Lane, now: float) -> bool:
         """One more request may start of a lane that nobody who waits for this origin is before."""
         eager = lane >= Lane.PREFETCH
@@ -129,8 +136,9 @@ class Host:
         transfer.heard = now
         if content_length is not None:
             transfer.expected = content_length
-            self._learn(content_length)
-        self.link.answered(now, now - transfer.begun, alone=transfer.alone)
+            if not transfer.bulk:
+                self._learn(content_length)
+        self.link.answered(now, now - transfer.begun, alone=transfer.alone and not transfer.bulk)
 
     def received(self, transfer: Transfer, nbytes: int, now: float, *, more: bool) -> None:
         """Bytes came; `more`: other requests wait for this origin."""
@@ -142,7 +150,7 @@ class Host:
     def end(self, transfer: Transfer, *, complete: bool) -> None:
         """Count a request out; `complete`: its body came to its end."""
         self.transfers.discard(transfer)
-        if complete and transfer.expected != transfer.received:
+        if complete and transfer.expected != transfer.received and not transfer.bulk:
             self._learn(transfer.received)
         if not self.transfers:
             self.link.idle()

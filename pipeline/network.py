@@ -48,7 +48,7 @@ class RankedTransport:
         """Wait for the request's turn, open it, and stay under way until the response is closed."""
         trace, asked = self._rank.trace or Trace(), perf_counter()
         with trace.staying(Stage.NETWORK_QUEUE):
-            async with self._gate.passage(request.url, self._rank) as passage:
+            async with self._gate.passage(request.url, self._rank, bulk=request.bulk) as passage:
                 self._counters.requested(trace, perf_counter() - asked)
                 async with self._transport.open(request.settled()) as response:
                     passage.answered(response.content_length)
@@ -95,6 +95,7 @@ class _CountedResponse:
                 self._passage.received(len(chunk))
                 self._on_progress(Progress(self._received, total))
                 yield chunk
+                await self._passage.clear()
         self._passage.complete = True
         self._counters.received(self._trace)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from cornerstream.ranks import Lane
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from cornerstream.link import LinkEstimate
     from cornerstream.ranks import RankCell
 
 _HOSTS = 64  # idle origins remembered
@@ -59,6 +60,7 @@ class NetworkGate:
         self._transfers: set[Transfer] = set()
         self._origins: dict[str, _Origin] = {}
         self._look: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<NetworkGate {self.held} of {self.slots} held, {self.waiting} waiting>"
@@ -79,10 +81,17 @@ class NetworkGate:
         return round(sum(transfer.remaining for transfer in self._transfers))
 
     @asynccontextmanager
-    async def passage(self, url: str, rank: RankCell) -> AsyncIterator[Passage]:
-        """Be under way to a URL's origin inside the context; cancelled while waiting, nothing is taken."""
+    async def passage(self, url: str, rank: RankCell, *, bulk: bool = False) -> AsyncIterator[Passage]:
+        """Be under way to a URL's origin inside the context; cancelled while waiting, nothing is taken.
+
+        Args:
+            url: Where to.
+            rank: How soon it is wanted.
+            bulk: It is one long answer, whose reader waits for `Passage.clear` before each piece.
+        """
         origin = self._origin_of(url)
         passage = Passage(self, origin, await origin.waiters.join(rank))
+        passage.transfer.bulk = bulk
         rank.watch(self._grant)
         try:
             yield passage
@@ -101,6 +110,18 @@ class NetworkGate:
         passage.origin.host.received(passage.transfer, nbytes, self._clock(), more=more)
         if more:
             self._grant()
+
+    async def clear(self, passage: Passage) -> None:
+        """Wait while the user waits for something else of the passage's origin."""
+        while self._is_in_the_way(passage):
+            with suppress(TimeoutError):  # an urgent answer that falls silent holds nobody up, and tells nobody
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._changed.wait()
+
+    def link_to(self, url: str) -> tuple[LinkEstimate, int]:
+        """The link of a URL's origin, and how many requests prefetch may have under way to it."""
+        host = self._origin_of(url).host
+        return host.link, min(self._usable, host.usable)
 
     def close(self) -> None:
         """Look no more at those who wait."""
@@ -131,6 +152,8 @@ class NetworkGate:
             self._transfers.add(transfer)
             origin.waiters.admit(transfer)
         self._look_later()
+        self._changed.set()
+        self._changed.clear()  # those who wait look anew, others wait from now on
 
     def _next(self, now: float) -> tuple[RankCell, _Origin] | None:
         """Who starts next. An origin that is full lets others pass; a cap on all of them stops everybody."""
@@ -142,6 +165,13 @@ class NetworkGate:
             if origin.host.admits(lane, now):
                 return rank, origin
         return None
+
+    def _is_in_the_way(self, passage: Passage) -> bool:
+        first, now = passage.origin.waiters.first(), self._clock()
+        if first is not None and first.value.lane == Lane.INTERACTION:
+            return True
+        others = passage.origin.host.transfers - {passage.transfer}
+        return any(transfer.holds_back(now) for transfer in others)
 
     def _has_slot(self, lane: Lane) -> bool:
         return self.held < (self._usable if lane >= Lane.PREFETCH else self.slots)
@@ -193,6 +223,11 @@ class Passage:
         self.origin = origin
         self.transfer = transfer
         self.complete = False
+
+    async def clear(self) -> None:
+        """A long answer waits while it would be in the way of what the user waits for."""
+        if self.transfer.bulk:
+            await self._gate.clear(self)
 
     def answered(self, content_length: int | None) -> None:
         """The header came."""
