@@ -117,6 +117,11 @@ class FrameRequest:
         self.rank.leave(self._instance.wanted.rank)
         self.rank.join(self.waiting.rank)
 
+    def give_up(self) -> None:
+        """Cancel it since nobody wants it any more."""
+        self.rank.abandon()
+        self.cancel()
+
     def cancel(self) -> None:
         """Close the socket, or give the place in the line back; nothing comes of it any more."""
         self._over = True

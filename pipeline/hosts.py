@@ -47,15 +47,15 @@ class Transfer:
         self.begun = now
         self.heard = now
         self.alone = not host.transfers
-        self.expected = host.average
+        self.expected = round(host.average)
         self.received = 0
         self.answered = False
         self.bulk = False
 
     @property
-    def remaining(self) -> float:
+    def remaining(self) -> int:
         """Bytes asked for that have not come."""
-        return max(0.0, self.expected - self.received)
+        return max(0, self.expected - self.received)
 
     @property
     def lane(self) -> Lane:
@@ -71,6 +71,53 @@ class Transfer:
     def holds_back(self, now: float) -> bool:
         """Prefetch waits for it: it is urgent, and its answer is awaited or on its way."""
         return self.lane == Lane.INTERACTION and not (self.answered and now - self.heard > _SILENT_SECONDS)
+
+
+class UnderWay:
+    """Everything under way, counted as it comes and goes: each question costs the same however much there is."""
+
+    __slots__ = ("_eager", "_requests", "bytes_of")
+
+    def __init__(self) -> None:
+        self._eager: dict[Transfer, bool] = {}
+        self._requests = {False: 0, True: 0}
+        self.bytes_of = {False: 0, True: 0}  # of what the user waits for, and of what is fetched ahead
+
+    def __len__(self) -> int:
+        return len(self._eager)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes asked for that have not come."""
+        return self.bytes_of[False] + self.bytes_of[True]
+
+    def fits(self, lane: Lane, expected: float, most: float) -> bool:
+        """So many bytes more are within a bound; what waits for the user is counted without what is fetched ahead."""
+        if lane >= Lane.PREFETCH:
+            return not self._eager or self.nbytes + expected <= most
+        return not self._requests[False] or self.bytes_of[False] + expected <= most
+
+    def add(self, transfer: Transfer) -> None:
+        """Count one in, with what it asks for."""
+        eager = self._eager[transfer] = transfer.lane >= Lane.PREFETCH
+        self._requests[eager] += 1
+        self.bytes_of[eager] += transfer.remaining
+
+    def discard(self, transfer: Transfer) -> None:
+        """Count one out."""
+        eager = self._eager.pop(transfer)
+        self._requests[eager] -= 1
+        self.bytes_of[eager] -= transfer.remaining
+
+    def ranked_anew(self, transfer: Transfer) -> None:
+        """Count one by the lane that it has now."""
+        if self._eager[transfer] is not (transfer.lane >= Lane.PREFETCH):
+            self.discard(transfer)
+            self.add(transfer)
+
+    def changed(self, transfer: Transfer, remaining: int) -> None:
+        """Count what came of one, or what its answer promises; `remaining` is what it had to come before that."""
+        self.bytes_of[self._eager[transfer]] += transfer.remaining - remaining
 
 
 class Host:

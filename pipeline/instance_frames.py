@@ -74,11 +74,11 @@ class InstanceFrames:
 
     def leave(self, waiter: FrameWaiter) -> None:
         """The last one who waits for anything of a request cancels it."""
-        place = waiter.place
-        if place is None:
+        if (place := waiter.place) is None:
             return
-        place.remove(waiter)
+        place.forget(waiter)
         self._left(place)
+        place.rank.leave(waiter.rank)  # after what it was for alone: that is cancelled, and needs no new rank
         self._tidy()
 
     def clear(self) -> None:
@@ -269,7 +269,7 @@ class InstanceFrames:
             return
         if place is self.wanted:
             if self._queued is not None and not self._queued.ahead:
-                self._queued.cancel()
+                self._queued.give_up()
                 self._queued = None
         elif place in self._delayed:
             self._delayed.pop(place).dispose()
@@ -281,7 +281,7 @@ class InstanceFrames:
         self._running.remove(request)
         if self._rules.recorder is not None:
             self._rules.recorder.given_up(request.rank.trace)
-        request.cancel()
+        request.give_up()
         self._go_on()
 
     def _keep(self, request: FrameRequest, number: int, part: Part) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cornerstream.gate import WaitingList
-from cornerstream.hosts import Host, Transfer, origin_of_url
+from cornerstream.hosts import Host, Transfer, UnderWay, origin_of_url
 from cornerstream.ranks import Lane
 
 if TYPE_CHECKING:
@@ -57,9 +57,10 @@ class NetworkGate:
         self._usable = slots - min(reserved, slots - 1)
         self._max_bytes = max_bytes
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
-        self._transfers: set[Transfer] = set()
+        self._under_way = UnderWay()
         self._origins: dict[str, _Origin] = {}
         self._look: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -68,7 +69,7 @@ class NetworkGate:
     @property
     def held(self) -> int:
         """Requests under way."""
-        return len(self._transfers)
+        return len(self._under_way)
 
     @property
     def waiting(self) -> int:
@@ -78,7 +79,7 @@ class NetworkGate:
     @property
     def bytes_in_flight(self) -> int:
         """Bytes asked for that have not come, as far as they are known."""
-        return round(sum(transfer.remaining for transfer in self._transfers))
+        return self._under_way.nbytes
 
     @asynccontextmanager
     async def passage(self, url: str, rank: RankCell, *, bulk: bool = False) -> AsyncIterator[Passage]:
@@ -90,26 +91,39 @@ class NetworkGate:
             bulk: It is one long answer, whose reader waits for `Passage.clear` before each piece.
         """
         origin = self._origin_of(url)
-        passage = Passage(self, origin, await origin.waiters.join(rank))
+        try:
+            passage = Passage(self, origin, await origin.waiters.join(rank))
+        except asyncio.CancelledError:
+            self._grant_soon()  # whoever was behind it may be first now
+            raise
         passage.transfer.bulk = bulk
-        rank.watch(self._grant)
+        passage.ranked_anew()
+        rank.watch(passage.ranked_anew)
         try:
             yield passage
         finally:
-            rank.unwatch(self._grant)
+            rank.unwatch(passage.ranked_anew)
             self._end(passage.transfer, complete=passage.complete)
 
     def answered(self, passage: Passage, content_length: int | None) -> None:
         """The header of a response came."""
+        remaining = passage.transfer.remaining
         passage.origin.host.answered(passage.transfer, content_length, self._clock())
-        self._grant()
+        self._under_way.changed(passage.transfer, remaining)
+        self._grant_soon()
 
     def received(self, passage: Passage, nbytes: int) -> None:
         """Bytes of a response came."""
-        more = passage.origin.waiters.first() is not None
+        more, remaining = passage.origin.waiters.first() is not None, passage.transfer.remaining
         passage.origin.host.received(passage.transfer, nbytes, self._clock(), more=more)
+        self._under_way.changed(passage.transfer, remaining)
         if more:
-            self._grant()
+            self._grant_soon()
+
+    def ranked_anew(self, passage: Passage) -> None:
+        """A request under way is wanted sooner or later than before."""
+        self._under_way.ranked_anew(passage.transfer)
+        self._grant_soon()
 
     async def clear(self, passage: Passage) -> None:
         """Wait while the user waits for something else of the passage's origin."""
@@ -125,8 +139,9 @@ class NetworkGate:
 
     def close(self) -> None:
         """Look no more at those who wait."""
-        if self._look is not None:
-            self._look.cancel()
+        for handle in (self._look, self._soon):
+            if handle is not None:
+                handle.cancel()
 
     def _origin_of(self, url: str) -> _Origin:
         name = origin_of_url(url)
@@ -135,32 +150,46 @@ class NetworkGate:
             if len(self._origins) >= _HOSTS:
                 self._origins = {name: origin for name, origin in self._origins.items() if origin.is_used}
             origin = self._origins[name] = _Origin(
-                Host(self._per_host, self._reserved), WaitingList(self._grant, partial(self._end, complete=False))
+                Host(self._per_host, self._reserved), WaitingList(self._on_first, partial(self._end, complete=False))
             )
         return origin
 
     def _end(self, transfer: Transfer, *, complete: bool) -> None:
-        self._transfers.discard(transfer)
+        self._under_way.discard(transfer)
         transfer.host.end(transfer, complete=complete)
+        self._grant_soon()
+
+    def _on_first(self) -> None:
+        """Another is first, and may go at once."""
         self._grant()
+        self._grant_soon()
+
+    def _grant_soon(self) -> None:
+        """Once for all that happens in one turn of the loop: hundreds of requests may end in it, and need no slots."""
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._grant_now)
+
+    def _grant_now(self) -> None:
+        self._soon = None
+        self._grant()
+        self._look_later()
+        self._changed.set()
+        self._changed.clear()  # those who wait look anew, others wait from now on
 
     def _grant(self) -> None:
         now = self._clock()
         while (found := self._next(now)) is not None:
             rank, origin = found
             transfer = origin.host.begin(rank, now)
-            self._transfers.add(transfer)
+            self._under_way.add(transfer)
             origin.waiters.admit(transfer)
-        self._look_later()
-        self._changed.set()
-        self._changed.clear()  # those who wait look anew, others wait from now on
 
     def _next(self, now: float) -> tuple[RankCell, _Origin] | None:
         """Who starts next. An origin that is full lets others pass; a cap on all of them stops everybody."""
         firsts = [(rank, origin) for origin in self._origins.values() if (rank := origin.waiters.first()) is not None]
         for rank, origin in sorted(firsts, key=lambda first: first[0].value):
             lane = rank.value.lane
-            if not self._has_slot(lane) or not self._has_bytes(lane, origin.host.average):
+            if not self._has_slot(lane) or not self._under_way.fits(lane, origin.host.average, self._max_bytes):
                 return None
             if origin.host.admits(lane, now):
                 return rank, origin
@@ -176,25 +205,22 @@ class NetworkGate:
     def _has_slot(self, lane: Lane) -> bool:
         return self.held < (self._usable if lane >= Lane.PREFETCH else self.slots)
 
-    def _has_bytes(self, lane: Lane, expected: float) -> bool:
-        counted = [transfer for transfer in self._transfers if lane >= Lane.PREFETCH or transfer.lane < Lane.PREFETCH]
-        return not counted or sum(transfer.remaining for transfer in counted) + expected <= self._max_bytes
-
     def _look_later(self) -> None:
         """Time makes room without an event: the link comes to its end, or what is under way stalls."""
         waited_for = [origin.host for origin in self._origins.values() if origin.waiters.first() is not None]
-        if not waited_for or not self._transfers:
+        if not waited_for or not self._under_way:
             return
         now = self._clock()
         room = min((seconds for host in waited_for if (seconds := host.room_in(now)) > 0), default=_LOOK_SECONDS)
         at = asyncio.get_running_loop().time() + min(_LOOK_SECONDS, max(_NEXT_LOOK_SECONDS, room))
         if self._look is None or at < self._look.when() - _NEXT_LOOK_SECONDS:
-            self.close()
+            if self._look is not None:
+                self._look.cancel()
             self._look = asyncio.get_running_loop().call_at(at, self._look_again)
 
     def _look_again(self) -> None:
         self._look = None
-        self._grant()
+        self._grant_soon()
 
 
 @dataclass(slots=True)
@@ -223,6 +249,10 @@ class Passage:
         self.origin = origin
         self.transfer = transfer
         self.complete = False
+
+    def ranked_anew(self) -> None:
+        """It is wanted sooner or later than before."""
+        self._gate.ranked_anew(self)
 
     async def clear(self) -> None:
         """A long answer waits while it would be in the way of what the user waits for."""

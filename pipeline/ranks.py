@@ -108,14 +108,25 @@ class BestRank(RankCell):
             push()
 
     def leave(self, cell: RankCell) -> None:
-        """Count a cell out."""
+        """Count a cell out; none is counted in any longer after `abandon`."""
+        if cell not in self._cells:
+            return
         self._cells[cell] -= 1
         if not self._cells[cell]:
-            del self._cells[cell]
-            cell.unwatch(self._pushes.pop(cell))
-            if cell.trace is not None:
-                cell.trace.unfollow(self.trace)
+            self._forget(cell)
             self._settle()
+
+    def abandon(self) -> None:
+        """Count every cell out, and keep the rank: nobody ranks anew what is about to be cancelled."""
+        for cell in tuple(self._cells):
+            self._forget(cell)
+        self._heap.clear()
+
+    def _forget(self, cell: RankCell) -> None:
+        del self._cells[cell]
+        cell.unwatch(self._pushes.pop(cell))
+        if cell.trace is not None:
+            cell.trace.unfollow(self.trace)
 
     def _push(self, cell: RankCell) -> None:
         heappush(self._heap, (cell.value, next(self._sequence), cell))

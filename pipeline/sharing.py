@@ -105,11 +105,15 @@ class SharedLoads:
         load = self._loads.get(member.key)
         if load is None or member not in load.members:
             return
-        load.leave(member)
-        if not load.members:
-            del self._loads[member.key]
-            self._counters.cancelled(load.rank.trace)
-            load.dispose()
+        if len(load.members) > 1:
+            load.leave(member)
+            return
+        del self._loads[member.key]
+        self._counters.cancelled(load.rank.trace)
+        try:
+            load.dispose()  # before its rank falls, which all that waits upstream would have to hear
+        finally:
+            load.leave(member)
 
     def close(self) -> None:
         """Cancel every load, and refuse those to come."""

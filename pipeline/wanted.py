@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from reactivex.disposable import Disposable
 
+from cornerstream.images.instance_address import instance_address
 from cornerstream.ranks import BestRank, Lane
 from cornerstream.waiting import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from reactivex.abc import ObserverBase
     from tenacity import RetryCallState
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from cornerstream.images.load_object import Progress
     from cornerstream.operators.parts import Part
     from cornerstream.ranks import Rank, RankCell
+    from cornerstream.series import Series
 
 
 def urgent(rank: Rank) -> bool:
@@ -104,6 +107,11 @@ class WaitingFrames:
 
     def remove(self, waiter: FrameWaiter) -> None:
         """Let one wait here no longer."""
+        self.forget(waiter)
+        self.rank.leave(waiter.rank)
+
+    def forget(self, waiter: FrameWaiter) -> None:
+        """As `remove`, but for the rank among those who are left."""
         waiter.place = None
         if self._reranked is not None:
             waiter.rank.unwatch(self._listeners.pop(waiter))
@@ -111,7 +119,6 @@ class WaitingFrames:
         others.remove(waiter)
         if not others:
             del self.frames[waiter.number]
-        self.rank.leave(waiter.rank)
 
     def take(self, number: int) -> list[FrameWaiter]:
         """Let nobody wait for a frame any longer; those who did."""
@@ -126,25 +133,80 @@ class WaitingFrames:
         return sorted(best.items(), key=lambda item: (item[1].lane, item[1].distance, item[0]))
 
 
+@dataclass(slots=True)
+class SeriesAhead:
+    """What somebody is going to want of one series.
+
+    Attributes:
+        images: Its images of one frame each, by SOP Instance UID, with their indexes among all that is wanted.
+        total: Images of the series, wanted or not.
+        image_bytes: Bytes of a decoded one; 0 if unknown.
+    """
+
+    images: dict[str, tuple[int, ImageId]] = field(default_factory=dict)
+    total: int = 0
+    image_bytes: int = 0
+
+
 class Upcoming(Disposable):
     """What a stream is going to want, in order; disposed, nothing of it.
 
+    Args:
+        image_ids: The images.
+        lane: The lane of its loads.
+        ended: Hears that nothing of it is wanted any more.
+        series: Of which series they are.
+
     Attributes:
+        lane: As given.
         position: The index of the next image that it will ask for itself.
     """
 
-    def __init__(self, image_ids: Sequence[ImageId], lane: Lane, ended: Callable[[Upcoming], None]) -> None:
+    def __init__(
+        self,
+        image_ids: Sequence[ImageId],
+        lane: Lane,
+        ended: Callable[[Upcoming], None],
+        series: Sequence[Series] = (),
+    ) -> None:
         super().__init__(lambda: ended(self))
         self._image_ids = image_ids
-        self._lane = lane
+        self._series = series
+        self.lane = lane
         self.position = 0
 
     def of(self, key: tuple[str, str], count: int, *, in_a_hurry: bool) -> Iterator[ImageId]:
         """The next images, as long as they are frames of one instance and go with requests of that urgency."""
-        if (self._lane < Lane.PREFETCH) is not in_a_hurry:
+        if (self.lane < Lane.PREFETCH) is not in_a_hurry:
             return
         for index in range(self.position, min(self.position + count, len(self._image_ids))):
             image_id = self._image_ids[index]
             if (image_id.scheme, image_id.address) != key:
                 return
             yield image_id
+
+    @cached_property
+    def by_series(self) -> Mapping[tuple[str, str], SeriesAhead]:
+        """All its images on DICOMweb servers, by the scheme and the address of their series."""
+        found: dict[tuple[str, str], SeriesAhead] = {}
+        several: set[ImageId] = set()
+        for index, image_id in enumerate(self._image_ids):
+            address = instance_address(image_id)
+            if address is None:
+                continue
+            ahead = found.setdefault((image_id.scheme, address.series), SeriesAhead())
+            if image_id.number > 1:
+                several.add(image_id.with_frame(1))
+            else:
+                ahead.images[address.sop_instance_uid] = index, image_id
+        for ahead in found.values():
+            ahead.images = {uid: image for uid, image in ahead.images.items() if image[1] not in several}
+        self._count(found)
+        return found
+
+    def _count(self, found: Mapping[tuple[str, str], SeriesAhead]) -> None:
+        for series in self._series:
+            address = instance_address(series[0]) if len(series) else None
+            ahead = None if address is None else found.get((series[0].scheme, address.series))
+            if ahead is not None:
+                ahead.total, ahead.image_bytes = ahead.total + len(series), max(ahead.image_bytes, series.image_bytes)

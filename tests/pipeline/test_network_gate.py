@@ -165,8 +165,10 @@ async def test_cancelled_in_the_turn_of_its_start_a_request_is_not_under_way() -
     requests = Requests(gate())
     click, ahead = requests.ask(Lane.INTERACTION), requests.ask(Lane.PREFETCH)
     await turns()
-    click.rank.change(Rank(Lane.PREFETCH))  # lets the other in
+    click.rank.change(Rank(Lane.PREFETCH))  # lets the other in, in the next turn
+    await asyncio.sleep(0)
     assert requests.gate.held == 2
+    assert ahead.waits
     ahead.task.cancel()
     await turns()
     assert requests.started == [click]
