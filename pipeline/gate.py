@@ -1,42 +1,95 @@
-"""The priority gate: a fixed number of slots, given to the best rank among those who wait."""
+"""Those who wait for a shared resource: the best rank first, equal ranks in the order in which they came."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-from cornerstream.ranks import Lane
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
-    from cornerstream.ranks import Rank, RankCell
+    from cornerstream.ranks import RankCell
 
-T = TypeVar("T")
 _HEAP_SLACK = 64
 
 
-class WaitingList(Generic[T]):
-    """Those who wait, by rank; among equal ranks first come, first served. Touched on the loop only.
+class Ranked(Protocol):
+    """One who waits.
 
-    Ranks may change while waiting; the change costs one push on a heap, and outdated entries are skipped when they come
-    up.
+    Attributes:
+        rank: Its rank, which may change; whoever changes it pushes it again.
+        number: Its place among equals.
+        entry: The heap's own: the number of its valid entry there.
+    """
+
+    rank: RankCell
+    number: int
+    entry: int
+
+    def done(self) -> bool:
+        """It waits no longer, and is passed over."""
+        ...
+
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Ranked)
+
+
+class RankedHeap(Generic[R]):
+    """A heap of those who wait. A change of rank costs one push; outdated entries are skipped when they come up."""
+
+    __slots__ = ("_entries", "_sequence")
+
+    def __init__(self) -> None:
+        self._sequence = count(1)
+        self._entries: list[_Entry[R]] = []
+
+    def __len__(self) -> int:
+        """Entries, the outdated ones included."""
+        return len(self._entries)
+
+    def push(self, one: R, waiting: int) -> None:
+        """Put one in, or put it where its rank belongs now.
+
+        Args:
+            one: Who waits.
+            waiting: How many wait: outdated entries beyond twice as many are thrown out.
+        """
+        if len(self._entries) > 2 * waiting + _HEAP_SLACK:
+            self._entries = [entry for entry in self._entries if _is_current(entry)]
+            heapq.heapify(self._entries)
+        one.entry = next(self._sequence)
+        rank = one.rank.value
+        heapq.heappush(self._entries, (rank.lane, rank.distance, one.number, one.entry, one))
+
+    def first(self) -> R | None:
+        """Whose turn it is."""
+        while self._entries and not _is_current(self._entries[0]):
+            heapq.heappop(self._entries)
+        return self._entries[0][-1] if self._entries else None
+
+    def pop(self) -> R:
+        """Take out what `first` has just said."""
+        return heapq.heappop(self._entries)[-1]
+
+
+class WaitingList(Generic[T]):
+    """Coroutines that wait. Touched on the loop only.
 
     Args:
         changed: Called when another is first, or the first has another rank.
         undo: Takes back what was granted to one who was cancelled in the same turn of the loop.
     """
 
-    __slots__ = ("_changed", "_heap", "_sequence", "_undo", "_waiting")
+    __slots__ = ("_changed", "_heap", "_numbers", "_undo", "_waiting")
 
     def __init__(self, changed: Callable[[], None], undo: Callable[[T], None]) -> None:
         self._changed = changed
         self._undo = undo
-        self._sequence = count()
-        self._heap: list[_Entry[T]] = []
+        self._numbers = count()
+        self._heap: RankedHeap[_Waiter[T]] = RankedHeap()
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -44,7 +97,7 @@ class WaitingList(Generic[T]):
 
     async def join(self, rank: RankCell) -> T:
         """Wait for what `admit` grants; cancelled, nothing is taken."""
-        waiter: _Waiter[T] = _Waiter(rank, asyncio.get_running_loop().create_future(), next(self._sequence))
+        waiter: _Waiter[T] = _Waiter(rank, asyncio.get_running_loop().create_future(), next(self._numbers))
         self._waiting += 1
         rank.watch(push := lambda: self._push(waiter))
         try:
@@ -60,90 +113,24 @@ class WaitingList(Generic[T]):
 
     def first(self) -> RankCell | None:
         """Whose turn it is."""
-        while self._heap and not _is_current(self._heap[0]):
-            heapq.heappop(self._heap)
-        return self._heap[0][-1].rank if self._heap else None
+        first = self._heap.first()
+        return None if first is None else first.rank
 
     def admit(self, granted: T) -> None:
         """End the wait of the one whose turn it is."""
-        heapq.heappop(self._heap)[-1].granted.set_result(granted)
+        self._heap.pop().granted.set_result(granted)
 
     def _push(self, waiter: _Waiter[T]) -> None:
-        if waiter.granted.done():
+        if waiter.done():
             return  # it is on its way out
-        if len(self._heap) > 2 * self._waiting + _HEAP_SLACK:
-            self._heap = [entry for entry in self._heap if _is_current(entry)]
-            heapq.heapify(self._heap)
         before = self.first()
-        waiter.entry = next(self._sequence)
-        rank = waiter.rank.value
-        heapq.heappush(self._heap, (rank.lane, rank.distance, waiter.number, waiter.entry, waiter))
+        self._heap.push(waiter, self._waiting)
         if waiter.rank in (before, self.first()):
             self._changed()
 
 
-class PriorityGate:
-    """Slots of one resource, such as workers. Touched on the loop only.
-
-    Args:
-        slots: How many may hold one at a time, from 1.
-        reserved: Slots that PREFETCH and BACKGROUND never take, so that a click finds one free.
-    """
-
-    def __init__(self, slots: int, *, reserved: int = 0) -> None:
-        if slots < 1:
-            raise ValueError(f"a gate has at least one slot, not {slots}")
-        self.slots = slots
-        self._reserved = min(reserved, slots - 1)
-        self._held = 0
-        self._waiters: WaitingList[None] = WaitingList(self._grant, lambda _: self.release())
-
-    def __repr__(self) -> str:
-        return f"<PriorityGate {self._held} of {self.slots} held, {self.waiting} waiting>"
-
-    @property
-    def held(self) -> int:
-        """Slots in use."""
-        return self._held
-
-    @property
-    def waiting(self) -> int:
-        """Those who wait for a slot."""
-        return len(self._waiters)
-
-    @asynccontextmanager
-    async def slot(self, rank: RankCell) -> AsyncIterator[None]:
-        """Hold a slot inside the context; cancelled while waiting, the slot is never taken."""
-        await self.acquire(rank)
-        try:
-            yield
-        finally:
-            self.release()
-
-    async def acquire(self, rank: RankCell) -> None:
-        """Wait for a slot in the order of ranks; among equal ranks first come, first served."""
-        if self._waiters.first() is None and self._admits(rank.value):
-            self._held += 1
-        else:
-            await self._waiters.join(rank)
-
-    def release(self) -> None:
-        """Give a slot back; the best waiter gets it."""
-        self._held -= 1
-        self._grant()
-
-    def _admits(self, rank: Rank) -> bool:
-        usable = self.slots - (self._reserved if rank.lane >= Lane.PREFETCH else 0)
-        return self._held < usable
-
-    def _grant(self) -> None:
-        while (first := self._waiters.first()) is not None and self._admits(first.value):
-            self._held += 1
-            self._waiters.admit(None)
-
-
 class _Waiter(Generic[T]):
-    """One who waits; `number` is its place among equals, `entry` the number of its valid heap entry."""
+    """One coroutine that waits."""
 
     __slots__ = ("entry", "granted", "number", "rank")
 
@@ -151,12 +138,16 @@ class _Waiter(Generic[T]):
         self.rank = rank
         self.granted = granted
         self.number = number
-        self.entry = number
+        self.entry = 0
+
+    def done(self) -> bool:
+        """See `Ranked`."""
+        return self.granted.done()
 
 
-_Entry = tuple[int, float, int, int, _Waiter[T]]  # plain numbers: heaps compare them without a call into Python
+_Entry = tuple[int, float, int, int, R]  # plain numbers: heaps compare them without a call into Python
 
 
-def _is_current(entry: _Entry[T]) -> bool:
-    waiter = entry[-1]
-    return waiter.entry == entry[3] and not waiter.granted.done()
+def _is_current(entry: _Entry[R]) -> bool:
+    one = entry[-1]
+    return one.entry == entry[3] and not one.done()

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.scheduler import Scheduler
 
-from cornerstream.gate import PriorityGate
-from cornerstream.images.errors import DecodeError, LimitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.process_workers import ProcessWorkers, default_workers
+from cornerstream.process_workers import default_workers
 from cornerstream.ranks import Lane, Rank, RankCell
-from cornerstream.traces import Stage, Trace
+from cornerstream.worker_calls import Terms, WorkerLane
+from cornerstream.worker_pools import WorkerPools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from reactivex import typing
     from reactivex.abc import DisposableBase, ScheduledAction
@@ -32,13 +30,13 @@ S = TypeVar("S")
 
 
 class WorkerScheduler(Scheduler):
-    """Runs functions on an executor behind a priority gate; also a scheduler for `observe_on`.
+    """Runs functions on an executor, in the order of ranks; also a scheduler for `observe_on`.
 
-    A function is submitted only when a slot is free, so that one which waits can still be dropped or ranked anew. One
-    that runs cannot be interrupted: it keeps its slot until it ends, and its result is dropped.
+    A function that waits can still be dropped or ranked anew. One that runs cannot be interrupted: it keeps its slot
+    until it ends, and its result is dropped.
 
     Args:
-        host: The loop on which the gate lives.
+        host: The loop on which they wait.
         executor: Any executor, which stays its owner's to shut down; `None` makes threads, and processes where they are
             needed.
         slots: Functions at once.
@@ -59,33 +57,30 @@ class WorkerScheduler(Scheduler):
     ) -> None:
         super().__init__()
         self._host = host
-        self._gate = PriorityGate(slots or default_workers())
-        self._given = executor
+        slots = slots or default_workers()
         self._limits = limits
-        self._isolated = isolated
-        self._recorder = recorder
-        self._threads: ThreadPoolExecutor | None = None
-        self._processes: ProcessWorkers | None = None
-        self._closed = False
-        self._running: set[Future[object]] = set()
+        self._pools = WorkerPools(executor, slots, limits)
+        self._lane = WorkerLane(host.loop, self._pools, slots, recorder)
+        seconds = limits.decode_seconds
+        self._decoding = (Terms(in_process=isolated, seconds=seconds), Terms(in_process=True, seconds=seconds))
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
-        return f"<WorkerScheduler {self._gate!r}>"
+        return f"<WorkerScheduler {self._lane!r}>"
 
     @property
     def busy(self) -> int:
         """Functions running now, those included whose result nobody wants any more."""
-        return len(self._running)
+        return self._lane.busy
 
     @property
     def waiting(self) -> int:
-        """Functions that wait for a slot."""
-        return self._gate.waiting
+        """Functions that have not begun."""
+        return self._lane.waiting
 
     def at_rank(self, rank: RankCell) -> RankedWorkers:
         """These workers for one load."""
-        return RankedWorkers(self, rank)
+        return RankedWorkers(self._lane, rank, self._decoding)
 
     async def run(self, function: Callable[..., T], /, *args: object, rank: RankCell, holds_lock: bool = False) -> T:
         """Run `function(*args)` when its rank's turn comes, however long it takes; see `Workers.run`.
@@ -93,7 +88,7 @@ class WorkerScheduler(Scheduler):
         Raises:
             DecodeError: The executor broke, or a worker process died; the next call gets a fresh one.
         """
-        return await self._run(function, args, rank, in_process=holds_lock, seconds=None)
+        return await self._lane.call(function, args, rank, Terms(holds_lock))
 
     async def decode(self, function: Callable[..., T], /, *args: object, rank: RankCell, holds_lock: bool = False) -> T:
         """As `run`, for what works on a stranger's frame: within limits, and in a process where that is asked for.
@@ -102,8 +97,7 @@ class WorkerScheduler(Scheduler):
             LimitError: It takes longer than `limits.decode_seconds`, or a process needs more than `limits.decode_bytes`.
             DecodeError: The executor broke, or a worker process died; the next call gets a fresh one.
         """
-        in_process = self._isolated or holds_lock
-        return await self._run(function, args, rank, in_process=in_process, seconds=self._limits.decode_seconds)
+        return await self._lane.call(function, args, rank, self._decoding[holds_lock])
 
     def schedule(self, action: ScheduledAction[S], state: S | None = None) -> DisposableBase:
         """Run an action on a worker, as work that somebody waits for."""
@@ -126,59 +120,23 @@ class WorkerScheduler(Scheduler):
 
         A thread that does not end within `limits.decode_seconds` is left to itself: nothing can stop it.
         """
-        self._closed = True  # what a thread schedules from here on begins no more
+        self._lane.close()  # what a thread schedules from here on begins no more
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if self._processes is not None:
-            self._processes.kill()
-        ends = asyncio.gather(*(asyncio.wrap_future(future) for future in self._running), return_exceptions=True)
+        self._pools.kill()
         with suppress(TimeoutError):
-            await asyncio.wait_for(ends, self._limits.decode_seconds)
-        self.shut_down(wait=not self._running)
+            async with asyncio.timeout(self._limits.decode_seconds):
+                while jobs := self._lane.jobs:
+                    await asyncio.gather(*map(asyncio.wrap_future, jobs), return_exceptions=True)
+        self._lane.stop_clock()
+        self._pools.shut_down(wait=not self._lane.jobs)
 
-    def shut_down(self, *, wait: bool = True) -> None:
-        """Shut down the executors made here, and take no more work."""
-        self._closed = True
-        for executor in (self._threads, self._processes):
-            if executor is not None:
-                executor.shutdown(wait=wait)
-        self._threads = self._processes = None
-
-    async def _run(
-        self,
-        function: Callable[..., T],
-        args: tuple[object, ...],
-        rank: RankCell,
-        *,
-        in_process: bool,
-        seconds: float | None,
-    ) -> T:
-        trace = rank.trace or Trace()
-        with trace.staying(Stage.WORKER_QUEUE):
-            future, executor = await self._submit(function, args, rank, trace, in_process=in_process)
-            return await _result(future, None if isinstance(executor, ProcessWorkers) else seconds)
-
-    async def _submit(
-        self, function: Callable[..., T], args: tuple[object, ...], rank: RankCell, trace: Trace, *, in_process: bool
-    ) -> tuple[Future[T], Executor]:
-        """Wait for a slot and begin."""
-        asked = perf_counter()
-        await self._gate.acquire(rank)
-        try:
-            if self._recorder is not None:
-                self._recorder.worked_on(trace, perf_counter() - asked)
-            executor = self._executor(in_process=in_process)
-            future = executor.submit(function, *args)
-        except (BrokenExecutor, RuntimeError) as error:
-            self._gate.release()
-            raise DecodeError(f"the workers take no more work: {error}") from error
-        except BaseException:
-            self._gate.release()
-            raise
-        self._hold(future)
-        return future, executor
+    def shut_down(self) -> None:
+        """Shut down the executors made here, and take no more work; the loop need not be there any more."""
+        self._lane.closed = True
+        self._pools.shut_down(wait=True)
 
     def _schedule(self, seconds: float, action: ScheduledAction[S], state: S | None) -> DisposableBase:
         inner = SingleAssignmentDisposable()
@@ -191,10 +149,10 @@ class WorkerScheduler(Scheduler):
 
         async def later() -> None:
             await asyncio.sleep(seconds)
-            await self._run(work, (), RankCell(Rank(Lane.INTERACTION)), in_process=False, seconds=None)
+            await self.run(work, rank=RankCell(Rank(Lane.INTERACTION)))
 
         def start() -> None:
-            if not (outer.is_disposed or self._closed):
+            if not (outer.is_disposed or self._lane.closed):
                 task = self._host.loop.create_task(later())
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -208,56 +166,17 @@ class WorkerScheduler(Scheduler):
         self._host.call(start)
         return outer
 
-    def _executor(self, *, in_process: bool) -> Executor:
-        """The caller's, but never its threads for a function that belongs into a process."""
-        if self._closed:
-            raise RuntimeError("the session is closed")
-        if self._given is not None and not (in_process and isinstance(self._given, ThreadPoolExecutor)):
-            return self._given
-        if in_process:
-            self._processes = self._processes or ProcessWorkers(self._gate.slots, self._limits)
-            return self._processes
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._gate.slots, thread_name_prefix="cornerstream-worker")
-        return self._threads
-
-    def _hold(self, future: Future[T]) -> None:
-        """Keep the slot until the function really ends, whoever still waits for it."""
-        held: Future[object] = future  # type: ignore[assignment]  # Future is invariant; only its end matters here
-        self._running.add(held)
-
-        def ended() -> None:
-            self._running.discard(held)
-            self._gate.release()
-
-        def done(_: Future[T]) -> None:
-            if not self._host.loop.is_closed():
-                self._host.loop.call_soon_threadsafe(ended)
-
-        future.add_done_callback(done)
-
 
 class RankedWorkers:
     """The workers as one load sees them: every function runs at the rank of that load."""
 
-    def __init__(self, scheduler: WorkerScheduler, rank: RankCell) -> None:
-        self._scheduler = scheduler
+    __slots__ = ("_decoding", "_lane", "_rank")
+
+    def __init__(self, lane: WorkerLane, rank: RankCell, decoding: tuple[Terms, Terms]) -> None:
+        self._lane = lane
         self._rank = rank
+        self._decoding = decoding
 
     async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:
         """See `Workers.run`."""
-        return await self._scheduler.decode(function, *args, rank=self._rank, holds_lock=holds_lock)
-
-
-async def _result(future: Future[T], seconds: float | None) -> T:
-    """What the function returns, unless it takes too long; it then goes on in its thread, and is no longer waited for."""
-    limit = asyncio.timeout(seconds)
-    try:
-        async with limit:
-            return await asyncio.wrap_future(future)
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise LimitError(f"it took longer than {seconds:g} s on a worker (limits.decode_seconds)") from error
-    except BrokenExecutor as error:
-        raise DecodeError(f"a worker died in the middle of its work: {error}") from error
+        return await self._lane.call(function, args, self._rank, self._decoding[holds_lock])

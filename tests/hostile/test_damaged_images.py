@@ -107,7 +107,7 @@ async def run(codec: str, folder: Path, count: int, seed: int) -> Counter[str]:
             path.write_bytes(file_of(frame, bytes(frame.data)))
             assert await outcome(session, frame, path) == "image"
         assert session.stats().running == 0
-        processes = session.workers._processes
+        processes = session.workers._pools.processes
         assert processes is not None
         held = [psutil.Process(number).memory_info().rss for number in processes.process_ids]
         assert max(held) < LIMITS.decode_bytes

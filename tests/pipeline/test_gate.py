@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from cornerstream.gate import PriorityGate
+from cornerstream.gate import WaitingList
 from cornerstream.ranks import BestRank, Lane, Rank, RankCell
 
 
@@ -15,25 +13,33 @@ async def turn(times: int = 3) -> None:
 
 
 class Waiting:
-    """Waiters on one gate and the order in which they were admitted."""
+    """Waiters for tickets, and the order in which they got one."""
 
-    def __init__(self, gate: PriorityGate) -> None:
-        self.gate = gate
+    def __init__(self) -> None:
+        self.free = 0
         self.order: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.list: WaitingList[None] = WaitingList(self.grant, lambda _: self.give())
+
+    def give(self, tickets: int = 1) -> None:
+        self.free += tickets
+        self.grant()
+
+    def grant(self) -> None:
+        while self.free and self.list.first() is not None:
+            self.free -= 1
+            self.list.admit(None)
 
     def add(self, name: str, rank: RankCell) -> None:
         async def wait() -> None:
-            await self.gate.acquire(rank)
+            await self.list.join(rank)
             self.order.append(name)
 
         self.tasks[name] = asyncio.ensure_future(wait())
 
 
 async def test_the_best_rank_goes_first_and_equals_in_turn() -> None:
-    gate = PriorityGate(1)
-    await gate.acquire(RankCell())
-    waiting = Waiting(gate)
+    waiting = Waiting()
     waiting.add("background", RankCell(Rank(Lane.BACKGROUND)))
     waiting.add("far", RankCell(Rank(Lane.PREFETCH, 9)))
     waiting.add("near", RankCell(Rank(Lane.PREFETCH, 1)))
@@ -41,17 +47,14 @@ async def test_the_best_rank_goes_first_and_equals_in_turn() -> None:
     waiting.add("click", RankCell(Rank(Lane.INTERACTION)))
     await turn()
     for _ in range(5):
-        gate.release()
+        waiting.give()
         await turn()
     assert waiting.order == ["click", "near", "near too", "far", "background"]
-    gate.release()
-    assert (gate.held, gate.waiting) == (0, 0)
+    assert (waiting.free, len(waiting.list)) == (0, 0)
 
 
 async def test_a_rank_that_changes_while_waiting_counts() -> None:
-    gate = PriorityGate(1)
-    await gate.acquire(RankCell())
-    waiting = Waiting(gate)
+    waiting = Waiting()
     late = RankCell(Rank(Lane.PREFETCH, 50))
     waiting.add("first", RankCell(Rank(Lane.PREFETCH, 1)))
     waiting.add("late", late)
@@ -59,75 +62,38 @@ async def test_a_rank_that_changes_while_waiting_counts() -> None:
     for distance in range(400):
         late.change(Rank(Lane.PREFETCH, 100 + distance))
     late.change(Rank(Lane.INTERACTION))
-    assert len(gate._waiters._heap) < 200  # outdated entries do not pile up
-    gate.release()
+    assert len(waiting.list._heap) < 200  # outdated entries do not pile up
+    waiting.give()
     await turn()
     assert waiting.order == ["late"]
-    gate.release()
+    waiting.give()
     await turn()
-    gate.release()
+    assert waiting.order == ["late", "first"]
 
 
-async def test_a_reserved_slot_is_never_prefetchs() -> None:
-    gate = PriorityGate(2, reserved=1)
-    waiting = Waiting(gate)
-    waiting.add("one", RankCell(Rank(Lane.PREFETCH)))
-    waiting.add("two", RankCell(Rank(Lane.PREFETCH)))
-    await turn()
-    assert waiting.order == ["one"]
-    waiting.add("click", RankCell(Rank(Lane.INTERACTION)))
-    await turn()
-    assert waiting.order == ["one", "click"]
-    gate.release()
-    await turn()
-    assert waiting.order == ["one", "click"]  # the other slot is still held
-    gate.release()
-    await turn()
-    assert waiting.order == ["one", "click", "two"]
-    gate.release()
-    assert gate.held == 0
-
-
-async def test_cancelled_while_waiting_takes_no_slot() -> None:
-    gate = PriorityGate(1)
-    await gate.acquire(RankCell())
-    waiting = Waiting(gate)
+async def test_cancelled_while_waiting_takes_nothing() -> None:
+    waiting = Waiting()
     waiting.add("gone", RankCell())
     waiting.add("stays", RankCell())
     await turn()
     waiting.tasks["gone"].cancel()
     await turn()
-    gate.release()
+    waiting.give()
     await turn()
     assert waiting.order == ["stays"]
-    gate.release()
-    assert (gate.held, gate.waiting) == (0, 0)
+    assert (waiting.free, len(waiting.list)) == (0, 0)
 
 
-async def test_cancelled_in_the_turn_of_the_grant_gives_the_slot_back() -> None:
-    gate = PriorityGate(1)
-    await gate.acquire(RankCell())
-    waiting = Waiting(gate)
+async def test_cancelled_in_the_turn_of_the_grant_gives_it_back() -> None:
+    waiting = Waiting()
     waiting.add("gone", RankCell())
     await turn()
-    gate.release()  # grants
+    waiting.give()
+    assert waiting.free == 0
     waiting.tasks["gone"].cancel()  # before it could run
     await turn()
     assert waiting.order == []
-    assert gate.held == 0
-
-
-async def test_slot_is_given_back_when_the_body_fails() -> None:
-    gate = PriorityGate(1)
-    with pytest.raises(KeyError):
-        async with gate.slot(RankCell()):
-            raise KeyError
-    assert gate.held == 0
-
-
-def test_a_gate_without_slots_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one slot"):
-        PriorityGate(0)
+    assert waiting.free == 1
 
 
 def test_best_rank_follows_its_cells() -> None:

@@ -192,7 +192,7 @@ async def test_a_session_ends_its_processes(fifo: Path) -> None:
         async with Session(isolated=True, max_workers=2) as session:
             waiting = asyncio.ensure_future(session.workers.decode(calls.tell_and_wait, str(fifo), rank=RankCell()))
             await asyncio.to_thread(fifo.read_bytes)
-            processes = session.workers._processes
+            processes = session.workers._pools.processes
             assert processes is not None
             numbers = processes.process_ids
         with pytest.raises(DecodeError, match="SIGKILL"):

@@ -342,7 +342,7 @@ async def test_another_decoder_on_request(small_study: PhantomStudy) -> None:
         usual = await session.load(file_id)
     async with nothing_left(), Session(prefer_decoder="pylibjpeg-openjpeg", max_workers=1) as session:
         other = await session.load(file_id)
-        assert session._engine.workers._processes is not None
+        assert session._engine.workers._pools.processes is not None
     assert (other.pixels == usual.pixels).all()
     with pytest.raises(ValueError, match="no decoder is named 'mine'"):
         Session(prefer_decoder="mine")
