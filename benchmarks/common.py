@@ -11,7 +11,7 @@ import gc
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Look = Callable[[Pixels], object]
     Samples = Mapping[str, Sequence[float]]
 
+T = TypeVar("T")
 OURS = "cornerstream"
 
 
@@ -43,17 +44,21 @@ class Bench:
         folder: For generated studies.
         console: Where tables go.
         quick: Tiny data and one round.
+        asked_rounds: Other rounds than five.
+        collected: Every figure so far, with the title of its table.
     """
 
     folder: Path
     console: Console
     quick: bool = False
+    asked_rounds: int | None = None
+    collected: list[tuple[str, Verdict]] = field(default_factory=list, repr=False)
     _studies: dict[str, PhantomStudy] = field(default_factory=dict, repr=False)
 
     @property
     def rounds(self) -> int:
         """Measured rounds; an odd number has a median that was measured."""
-        return 1 if self.quick else 5
+        return 1 if self.quick else self.asked_rounds or 5
 
     def study(
         self, slices: int = 120, size: int = 512, cine_frames: int = 60, syntaxes: Sequence[Syntax] = CT_SYNTAXES
@@ -83,12 +88,8 @@ class Bench:
 
     def verdicts(self, title: str, verdicts: Sequence[Verdict], note: str = "") -> None:
         """Print figures beside their bars; no run fails for missing one."""
-        table = Table("", "measured", "bar", "", title=title, caption=note or None)
-        for column in table.columns[1:3]:
-            column.justify = "right"
-        for verdict in verdicts:
-            table.add_row(*verdict.row(judged=not self.quick))
-        self.console.print(table)
+        self.collected.extend((title, verdict) for verdict in verdicts)
+        self.console.print(verdict_table(title, verdicts, note, judged=not self.quick))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Verdict:
         unit: Of both.
         at_least: The bar is a lower one.
         digits: Behind the point.
+        spread: Least and most of the rounds, if there were some.
     """
 
     what: str
@@ -110,6 +112,7 @@ class Verdict:
     unit: str = ""
     at_least: bool = False
     digits: int = 2
+    spread: tuple[float, float] | None = None
 
     @property
     def reached(self) -> bool:
@@ -121,6 +124,25 @@ class Verdict:
         measured = f"{self.measured:.{self.digits}f} {self.unit}".rstrip()
         bar = f"{'≥' if self.at_least else '≤'} {self.bar:g} {self.unit}".rstrip()
         return self.what, measured, bar, ("reached" if self.reached else "missed") if judged else "not judged"
+
+
+def verdict_table(title: str, verdicts: Sequence[Verdict], note: str = "", *, judged: bool = True) -> Table:
+    """Figures beside their bars, with the spread of those that have one."""
+    table = Table("", "measured", "bar", "", "least – most", title=title, caption=note or None)
+    for column in (*table.columns[1:3], table.columns[4]):
+        column.justify = "right"
+    for verdict in verdicts:
+        spread = " – ".join(f"{figure:.{verdict.digits}f}" for figure in verdict.spread or ())
+        table.add_row(*verdict.row(judged=judged), spread)
+    return table
+
+
+def ratio_verdict(
+    what: str, ours: Sequence[float], theirs: Sequence[float], bar: float, *, at_least: bool = False
+) -> Verdict:
+    """The median of the rounds' ratios, first over second, beside its bar."""
+    ratios = [one / other if other else float("inf") for one, other in zip(ours, theirs, strict=True)]
+    return Verdict(what, median(ratios), bar, "×", at_least=at_least, spread=(min(ratios), max(ratios)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +165,9 @@ def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return median(one / other if other else float("inf") for one, other in zip(ours, theirs, strict=True))
 
 
-def interleave(actions: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+def interleave(actions: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
     """Run actions in turns, the order rotating; each returns its figure."""
-    samples: dict[str, list[float]] = {name: [] for name in actions}
+    samples: dict[str, list[T]] = {name: [] for name in actions}
     names = list(actions)
     for number in range(rounds):
         turn = number % len(names)

@@ -15,7 +15,7 @@ from benchmarks.machine import cores
 from cornerstream.operators.read_file import open_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.common import Look, Pixels
     from cornerstream.operators.read_file import FrameIndex
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 
     Place = tuple[str, int, int]
 
-PIXELS = MappingProxyType({"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'})
+PIXELS = MappingProxyType(
+    {
+        "Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*',
+        "Accept-Encoding": "identity",  # some servers compress every answer otherwise, which no floor waits for
+    }
+)
+FILES = MappingProxyType(
+    {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*', "Accept-Encoding": "identity"}
+)
 
 
 def frame_places(series: PhantomSeries) -> list[Place]:
@@ -45,6 +53,10 @@ def raw_decoder(transfer_syntax_uid: str, size: int) -> Callable[[bytes], Pixels
         "1.2.840.10008.1.2.4.90": partial(imagecodecs.jpeg2k_decode, numthreads=1),
         "1.2.840.10008.1.2.4.201": imagecodecs.htj2k_decode,
         "1.2.840.10008.1.2.4.50": imagecodecs.jpeg8_decode,
+        "1.2.840.10008.1.2.4.80": imagecodecs.jpegls_decode,
+        "1.2.840.10008.1.2.5": lambda data: np.frombuffer(imagecodecs.dicomrle_decode(data, "<u2"), "<u2").reshape(
+            size, size
+        ),
     }
     return cast("Callable[[bytes], Pixels]", decoders[transfer_syntax_uid])
 
@@ -52,8 +64,23 @@ def raw_decoder(transfer_syntax_uid: str, size: int) -> Callable[[bytes], Pixels
 def decode_files(places: Sequence[Place], decode: Callable[[bytes], Pixels], look: Look) -> None:
     """Read and decode on one thread a core: nothing is parsed, checked, cached or cancelled."""
     with ThreadPoolExecutor(cores()) as pool:
-        for pixels in pool.map(lambda place: decode(_read(place)), places):
+        for pixels in pool.map(lambda place: decode(read_place(place)), places):
             look(pixels)
+
+
+def decode_memory(frames: Sequence[bytes], decode: Callable[[bytes], Pixels], look: Look) -> None:
+    """Decode what is in memory on one thread a core."""
+    with ThreadPoolExecutor(cores()) as pool:
+        for pixels in pool.map(decode, frames):
+            look(pixels)
+
+
+async def fetch_whole(url: str, headers: Mapping[str, str] = FILES) -> int:
+    """GET one resource and drop its bytes as they come; returns how many."""
+    import aiohttp  # noqa: PLC0415 - heavy
+
+    async with aiohttp.ClientSession(raise_for_status=True) as http, http.get(url, headers=headers) as response:
+        return sum([len(chunk) async for chunk in response.content.iter_any()])
 
 
 async def fetch_frames(
@@ -101,7 +128,8 @@ def _places(index: FrameIndex) -> list[Place]:
     return [(path, *fragment) for (fragment,) in index.fragments]
 
 
-def _read(place: Place) -> bytes:
+def read_place(place: Place) -> bytes:
+    """One encoded frame, out of its file."""
     path, offset, length = place
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -1,0 +1,58 @@
+"""Startup: importing the package beside importing what it is built on, and the command's help; fresh processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from benchmarks.common import OURS, Verdict, interleave, ratio_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.common import Bench
+
+TITLE = "importing, and the command's help"
+BAR_IMPORT = 1.2
+BAR_HELP = 0.5
+TIMES = 11
+FLOOR = "numpy, aiohttp, reactivex alone"
+SESSION = "cornerstream and its Session"
+
+
+def run(bench: Bench) -> None:
+    """In turns, since the machine's caches and its other programs change from minute to minute."""
+    times = 1 if bench.quick else TIMES
+    actions = {
+        OURS: _imported("cornerstream"),
+        SESSION: _imported("cornerstream; cornerstream.Session"),
+        FLOOR: _imported("numpy, aiohttp, reactivex"),
+    }
+    for action in actions.values():  # writes byte code, fills the page cache
+        action()
+    samples = interleave(actions, times)
+    bench.table("import, in a fresh process", samples, "ms", 0)
+    helped = interleave({"help": help_seconds}, times)["help"]
+    verdicts = [
+        ratio_verdict(f"import {OURS} over {FLOOR}", samples[OURS], samples[FLOOR], BAR_IMPORT),
+        ratio_verdict(f"{SESSION} over {FLOOR}", samples[SESSION], samples[FLOOR], BAR_IMPORT),
+        Verdict("cornerstream --help", median(helped), BAR_HELP, "s", spread=(min(helped), max(helped))),
+    ]
+    bench.verdicts("startup", verdicts, "names of the package are imported when they are first used: both are told")
+
+
+def _imported(what: str) -> Callable[[], float]:
+    program = f"import time; start = time.perf_counter(); import {what}; print((time.perf_counter() - start) * 1000)"
+    return lambda: float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+
+
+def help_seconds() -> float:
+    """Seconds that `cornerstream --help` takes, from nothing to its end."""
+    start = perf_counter()
+    done = subprocess.run([sys.executable, "-m", "cornerstream", "--help"], capture_output=True, text=True, check=True)
+    elapsed = perf_counter() - start
+    assert "serve" in done.stdout, "not the help"
+    return elapsed
