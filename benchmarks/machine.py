@@ -22,7 +22,10 @@ PACKAGES = (
     "pydicom",
     "pylibjpeg-openjpeg",
     "pylibjpeg-libjpeg",
+    "pylibjpeg-rle",
+    "pyjpegls",
     "pillow",
+    "SimpleITK",
     "dicomweb-client",
 )
 

@@ -58,6 +58,16 @@ def pixel_array_threads(series: PhantomSeries, look: Look) -> None:
             look(pixels)
 
 
+def simple_itk(series: PhantomSeries, look: Look) -> None:
+    """SimpleITK's series reader over sorted paths: one volume, in modality units."""
+    import SimpleITK  # noqa: PLC0415 - heavy, and of the extra `bench`
+
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames([str(path) for path in series.files])
+    for pixels in SimpleITK.GetArrayViewFromImage(reader.Execute()):
+        look(pixels)
+
+
 def iter_pixels_loop(series: PhantomSeries, look: Look) -> None:
     """`pydicom.pixels.iter_pixels` of a multi-frame file."""
     from pydicom.pixels.utils import iter_pixels  # noqa: PLC0415 - heavy
