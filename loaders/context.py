@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.operators.parts import Part
     from cornerstream.operators.protocols import Transport, Workers
+    from cornerstream.operators.split_instances import RetrievedInstance
 
 T = TypeVar("T")
 
@@ -59,6 +60,21 @@ class Resources(Protocol):
             image_id: The instance, by scheme and address, and the frame.
             parts: Opens one request for several frames. It gets a function that settles which, to be called when the
                 request is sent (`HttpRequest.late_url`), and emits a part for each, in that order.
+        """
+        ...
+
+    def of_series(
+        self,
+        image_id: ImageId,
+        retrieve: Callable[[LoadContext], Observable[RetrievedInstance]],
+        otherwise: Observable[EncodedFrame],
+    ) -> Observable[EncodedFrame]:
+        """The frame of an instance that has one: with the whole series in one answer, where that is sooner.
+
+        Args:
+            image_id: The instance, by scheme and address.
+            retrieve: Retrieves the series; its instances may come in any order, and some not at all.
+            otherwise: Where to have the frame without that.
         """
         ...
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import reactivex as rx
 
 from cornerstream.images.errors import ImageIdError
+from cornerstream.images.instance_address import instance_address
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.decompress import decompress
 from cornerstream.operators.fetch import fetch
@@ -14,6 +15,7 @@ from cornerstream.operators.frame_part import join_metadata
 from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.read_metadata import read_metadata
 from cornerstream.operators.retry_with_backoff import retry_with_backoff
+from cornerstream.operators.split_instances import split_instances
 from cornerstream.operators.split_multipart import split_multipart
 from cornerstream.operators.to_image import to_image
 from cornerstream.operators.to_rgb import to_rgb
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     from cornerstream.loaders.context import LoadContext
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
+    from cornerstream.operators.split_instances import RetrievedInstance
 
 PIXELS = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
+INSTANCES = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 METADATA = {"Accept": "application/dicom+json"}
 
 
@@ -36,7 +40,7 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     """Load one frame of an instance, in the transfer syntax the server has it in.
 
     Frames of an instance that are wanted together come in one answer. The pixels and the metadata are asked for at the
-    same time; the metadata once an instance.
+    same time; the metadata once an instance. A series may come whole, as its files.
     """
 
     def parts(shared: LoadContext, chosen: Callable[[], Sequence[int]]) -> Observable[Part]:
@@ -44,11 +48,16 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
             fetch(shared.http), split_multipart(shared.limits)
         )
 
+    def instances(shared: LoadContext) -> Observable[RetrievedInstance]:
+        return rx.just(HttpRequest(series_url(image_id), INSTANCES, bulk=True)).pipe(
+            fetch(shared.http), split_instances(shared.limits)
+        )
+
     resource_url(image_id, "/frames")  # refused before anything is asked for
     frame = context.resources.part(image_id, parts).pipe(join_metadata(metadata_of(image_id, context), image_id.number))
     return ImageLoadObject(
         image_id,
-        context.resources.encoded(image_id, frame).pipe(
+        context.resources.encoded(image_id, context.resources.of_series(image_id, instances, frame)).pipe(
             decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
             to_rgb(context.workers),
             to_image(image_id, context.target),
@@ -71,6 +80,18 @@ def metadata_of(image_id: ImageId, context: LoadContext) -> Observable[InstanceM
 def frames_url(image_id: ImageId, numbers: Sequence[int]) -> str:
     """Several frames of the image's instance, in that order (PS3.18 section 10.4.1.1.3)."""
     return resource_url(image_id, f"/frames/{','.join(map(str, numbers))}")
+
+
+def series_url(image_id: ImageId) -> str:
+    """The series of the image's instance.
+
+    Raises:
+        ImageIdError: As `resource_url`.
+    """
+    resource_url(image_id, "")
+    address = instance_address(image_id)
+    assert address is not None
+    return address.series
 
 
 def resource_url(image_id: ImageId, resource: str) -> str:

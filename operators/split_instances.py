@@ -107,8 +107,9 @@ def split_instances(
     """
 
     def operator(source: Observable[OpenableBody]) -> Observable[RetrievedInstance]:
-        return source.pipe(
-            ops.map(_Checked), split_multipart(limits), ops.map(lambda part: retrieved_instance(part, limits))
-        )
+        def read(part: Part) -> RetrievedInstance:
+            return retrieved_instance(part, limits)
+
+        return source.pipe(ops.map(_Checked), split_multipart(limits), ops.map(read))
 
     return operator

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reactivex.disposable import Disposable
-
 from cornerstream.instance_frames import InstanceFrames
-from cornerstream.wanted import FrameWaiter, Upcoming
+from cornerstream.waiting import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from reactivex.abc import DisposableBase
 
     from cornerstream.images.image_id import ImageId
     from cornerstream.instance_frames import PartsOf
     from cornerstream.list_rules import ListRules
-    from cornerstream.ranks import Lane
+    from cornerstream.wanted import FrameWaiter, Upcoming
 
 
 class FrameLists:
@@ -46,15 +42,12 @@ class FrameLists:
             instance = self._instances[key] = InstanceFrames(
                 self._rules, key, parts, lambda: self._instances.pop(key, None)
             )
-        joined = instance
-        joined.join(waiter)
-        return Disposable(lambda: joined.leave(waiter))
+        instance.join(waiter)
+        return Place(instance, waiter)
 
-    def announce(self, image_ids: Sequence[ImageId], lane: Lane) -> Upcoming:
-        """Frames that a stream will want are asked for along with those that it wants now, until that is disposed."""
-        upcoming = Upcoming(image_ids, lane, self._ended)
+    def announce(self, upcoming: Upcoming) -> None:
+        """Frames that a stream will want are asked for along with those that it wants now, until `ended` is called."""
         self._rules.upcoming.append(upcoming)
-        return upcoming
 
     def clear(self) -> None:
         """Cancel every request."""
@@ -63,7 +56,8 @@ class FrameLists:
             instance.clear()
         self._instances.clear()
 
-    def _ended(self, upcoming: Upcoming) -> None:
+    def ended(self, upcoming: Upcoming) -> None:
+        """Let go of what came, or is coming, for that alone."""
         if upcoming in self._rules.upcoming:
             self._rules.upcoming.remove(upcoming)
             for instance in tuple(self._instances.values()):

@@ -95,7 +95,13 @@ class Engine:
         self.budget = Budget(options.cache_bytes)
         self.cache: ByteCache[Image] = ByteCache(self.budget, lambda image: image.nbytes, share=IMAGES_SHARE)
         self.resources = SharedResources(
-            self.budget, self.context, options.limits, self._is_here, recorder=self.counters, keeps=self._is_kept
+            self.budget,
+            self.context,
+            options.limits,
+            self._is_here,
+            recorder=self.counters,
+            keeps=self._is_kept,
+            link=self.network.link_to,
         )
         self.disk = None if options.disk_cache is None else DiskLane(options.disk_cache, self._report)
         self.resources.disk = self.disk

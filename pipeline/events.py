@@ -151,6 +151,10 @@ class Recorder(Protocol):
         """A shared fetch loses the last one who waited for it."""
         ...
 
+    def in_vain(self, nbytes: int) -> None:
+        """Bytes came in the answer to a shared fetch that nobody wants."""
+        ...
+
     def failed(self, trace: Trace, error: BaseException) -> None:
         """A load ends in an error."""
         ...

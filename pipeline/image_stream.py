@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.load import Load
     from cornerstream.ranks import Lane
+    from cornerstream.series import Series
     from cornerstream.stream_faces import Loop
     from cornerstream.stream_order import Place, Plan
     from cornerstream.stream_progress import Meter, ProgressBoard, StreamProgress
@@ -62,14 +63,14 @@ class StreamOptions:
         lane: The lane of its loads.
         keep: Images go into the session's cache as well.
         targets: Where the pixels of an image are wanted, by its index in its series.
-        announce: Tells the session what a run is going to want, so that frames of one instance come together.
+        announce: Tells the session what a run is going to want, so that what belongs together comes together.
     """
 
     bounds: Bounds
     lane: Lane
     keep: bool
     targets: Callable[[Place], PixelTarget | None]
-    announce: Callable[[Sequence[ImageId], Lane], Upcoming]
+    announce: Callable[[Sequence[ImageId], Lane, Sequence[Series]], Upcoming]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +145,7 @@ class ImageStream(StreamFaces[T], Generic[T]):
         try:
             plan = await self._source.plan()
             meter.total = len(plan)
-            upcoming = self._options.announce(plan.image_ids, self._options.lane)
+            upcoming = self._options.announce(plan.image_ids, self._options.lane, plan.series)
             with upcoming:
                 window = Window(plan, partial(self._make, upcoming), self._options.bounds)
                 window.fill()

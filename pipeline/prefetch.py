@@ -17,6 +17,8 @@ from cornerstream.wishes import WishList
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
+    from reactivex.abc import DisposableBase
+
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.load import Load
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 class Prefetch(Disposable):
     """A prefetch that runs: `await` it, wait for it, or dispose it to cancel what has not come yet.
 
-    It is done when everything has come or failed that the budget has room for, beside what others wish for.
+    Cancelling a task that awaits it disposes it. It is done when everything has come or failed that the budget has room for, beside what others wish for.
 
     Args:
         wishes: Images, the most wanted first, with the bytes of each decoded one; 0 if unknown.
@@ -37,6 +39,7 @@ class Prefetch(Disposable):
         load: Makes a load at a rank.
         board: The wishes of all the session's viewports.
         lane: The lane of its loads.
+        announce: Tells the session what it wants, so that what belongs together comes together.
 
     Attributes:
         total: Images wished for.
@@ -51,6 +54,7 @@ class Prefetch(Disposable):
         load: Callable[[ImageId, Rank], Load],
         board: WishBoard,
         lane: Lane = Lane.PREFETCH,
+        announce: Callable[[Sequence[ImageId]], DisposableBase] = lambda _: Disposable(),
     ) -> None:
         super().__init__(lambda: host.call(self._cancel))
         self.total = len(wishes)
@@ -58,15 +62,22 @@ class Prefetch(Disposable):
         self._places = [wanted.place for wanted in wishes]
         self._left = set(range(len(wishes)))
         self._finished: Future[None] = Future()
+        self._announce = announce
+        self._announced: DisposableBase = Disposable()
         sizes = [wanted.nbytes for wanted in wishes]
-        self._wishes = WishList([wanted.image_id for wanted in wishes], load, board, self, size=sizes.__getitem__)
+        self._image_ids = [wanted.image_id for wanted in wishes]
+        self._wishes = WishList(self._image_ids, load, board, self, size=sizes.__getitem__)
         host.call(self._start, [(index, Rank(lane, index)) for index in range(len(wishes))])
 
     def __enter__(self) -> Self:
         return self
 
     def __await__(self) -> Generator[Any, None, None]:
-        return asyncio.wrap_future(self._finished).__await__()
+        try:
+            yield from asyncio.wrap_future(self._finished).__await__()
+        except asyncio.CancelledError:
+            self.dispose()
+            raise
 
     @property
     def remaining(self) -> int:
@@ -108,14 +119,17 @@ class Prefetch(Disposable):
         """All has come that there is room for: others may have the room that its wishes claim."""
         if not self._finished.done():
             self._finished.set_result(None)
+            self._announced.dispose()
             self._wishes.clear()
 
     def _start(self, wishes: list[tuple[int, Rank]]) -> None:
         if not self.is_disposed:
+            self._announced = self._announce(self._image_ids)
             self._wishes.wish(wishes)
 
     def _cancel(self) -> None:
         self._finished.cancel()
+        self._announced.dispose()
         self._wishes.clear()
 
 

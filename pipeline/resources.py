@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reactivex import Observable
 from reactivex.disposable import Disposable
 
 from cornerstream.batches import FrameLists
 from cornerstream.cache import ByteCache
 from cornerstream.encoded_frames import FrameTier, size_of
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.images.stage import Stage
+from cornerstream.link import LinkEstimate
 from cornerstream.list_rules import ListRules
+from cornerstream.series_retrieval import SeriesRetrievals
+from cornerstream.series_rules import SeriesRules
 from cornerstream.shared_runs import FileRun, ValueRun, no_such_frame
-from cornerstream.waiting import Run, Waiter
-from cornerstream.wanted import FrameWaiter
+from cornerstream.waiting import Place, Run, Waiter
+from cornerstream.wanted import FrameWaiter, Upcoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
+    from reactivex import Observable
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
     from cornerstream.budget import Budget
@@ -32,7 +36,9 @@ if TYPE_CHECKING:
     from cornerstream.images.load_object import Progress
     from cornerstream.loaders.context import LoadContext
     from cornerstream.operators.parts import Part
-    from cornerstream.ranks import RankCell
+    from cornerstream.operators.split_instances import RetrievedInstance
+    from cornerstream.ranks import Lane, RankCell
+    from cornerstream.series import Series
 
 T = TypeVar("T")
 _ENTRY_BYTES = 256  # a kept value's own share of the container
@@ -60,6 +66,7 @@ class SharedResources:
         cached: An image is there, and needs no request.
         recorder: Hears of fetches that nobody waits for any more.
         keeps: Somebody who waits for an image wants it kept.
+        link: The link of a URL's origin, and how many requests may be under way to it.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class SharedResources:
         cached: Callable[[ImageId], bool] = lambda _: False,
         recorder: Recorder | None = None,
         keeps: Callable[[ImageId], bool] = lambda _: True,
+        link: Callable[[str], tuple[LinkEstimate, int]] = lambda _: (LinkEstimate(), 1),
     ) -> None:
         self.kept: ByteCache[Kept] = ByteCache(budget, lambda kept: kept.nbytes, share=_FILES_SHARE, worth=_WORTH)
         self.frames = FrameTier(ByteCache(self.kept.shared, size_of, worth=_WORTH), keeps)
@@ -79,14 +87,32 @@ class SharedResources:
         self.values: dict[Hashable, ValueRun[Any]] = {}
         self.files: dict[Hashable, FileRun] = {}
         self.lists = FrameLists(ListRules(limits, self.kept.budget, context, self._hold, self._take, cached, recorder))
+        self.series = SeriesRetrievals(
+            SeriesRules(self.kept.budget, context, self._hold_frame, self._take_frame, cached, link, recorder)
+        )
 
     def put(self, key: Hashable, value: object, nbytes: int) -> None:
         """Keep a value that was had in another way, as a series' metadata for each of its instances."""
         self.kept.put(key, Kept(value, nbytes))
 
+    def announce(self, image_ids: Sequence[ImageId], lane: Lane, series: Sequence[Series]) -> Upcoming:
+        """What a stream is going to want, in order, may come along with what it wants now, until that is disposed."""
+        upcoming = Upcoming(image_ids, lane, self._ended, series)
+        self.lists.announce(upcoming)
+        self.series.announce(upcoming)
+        return upcoming
+
+    def announce_wanted(self, image_ids: Sequence[ImageId], lane: Lane, series: Sequence[Series]) -> Upcoming:
+        """All of that is asked for at once, and may come together, until that is disposed."""
+        upcoming = Upcoming(image_ids, lane, self._ended, series)
+        upcoming.position = len(image_ids)
+        self.series.announce(upcoming)
+        return upcoming
+
     def clear(self) -> None:
         """Cancel every run and forget every value."""
         self.lists.clear()
+        self.series.clear()
         runs: list[Run] = [*self.values.values(), *self.files.values()]
         self.values.clear()
         self.files.clear()
@@ -99,9 +125,22 @@ class SharedResources:
         self.put(("part", key), part, len(part.data))
 
     def _take(self, key: Hashable) -> Part | None:
-        kept = self.kept.get(("part", key))
-        self.kept.discard(("part", key))
-        return None if kept is None else kept.value  # type: ignore[return-value]  # `_hold` put it there
+        return self._taken(("part", key))  # type: ignore[return-value]  # `_hold` put it there
+
+    def _hold_frame(self, key: Hashable, frame: EncodedFrame, nbytes: int) -> None:
+        self.put(("frame", key), frame, nbytes)
+
+    def _take_frame(self, key: Hashable) -> EncodedFrame | None:
+        return self._taken(("frame", key))  # type: ignore[return-value]  # `_hold_frame` put it there
+
+    def _taken(self, key: Hashable) -> object:
+        kept = self.kept.get(key)
+        self.kept.discard(key)
+        return None if kept is None else kept.value
+
+    def _ended(self, upcoming: Upcoming) -> None:
+        self.lists.ended(upcoming)
+        self.series.ended(upcoming)
 
 
 class RankedResources:
@@ -130,10 +169,9 @@ class RankedResources:
                 run = ValueRun(self._shared, key, nbytes)
                 run.add(waiter)
                 run.start(fetch)
-            joined = run
-            return Disposable(lambda: joined.leave(waiter))
+            return Place(run, waiter)
 
-        return Observable(subscribe)
+        return Stage(subscribe)
 
     def frame(
         self, key: Hashable, frames: Callable[[LoadContext], Observable[EncodedFrame]], frame_number: int
@@ -153,10 +191,9 @@ class RankedResources:
                 run = FileRun(self._shared, key)
                 run.add(waiter)
                 run.start(frames)
-            joined = run
-            return Disposable(lambda: joined.leave(waiter))
+            return Place(run, waiter)
 
-        return Observable(subscribe)
+        return Stage(subscribe)
 
     def part(
         self, image_id: ImageId, parts: Callable[[LoadContext, Callable[[], Sequence[int]]], Observable[Part]]
@@ -167,8 +204,21 @@ class RankedResources:
             waiter = FrameWaiter(observer, self._rank, self._on_progress, image_id.number)
             return self._shared.lists.join(image_id, waiter, parts)
 
-        source, disk = Observable(subscribe), self._shared.disk
+        source, disk = Stage(subscribe), self._shared.disk
         return source if disk is None else disk.part(image_id, source)
+
+    def of_series(
+        self,
+        image_id: ImageId,
+        retrieve: Callable[[LoadContext], Observable[RetrievedInstance]],
+        otherwise: Observable[EncodedFrame],
+    ) -> Observable[EncodedFrame]:
+        """Wait for an instance, which may come with others of its series; see `SeriesRetrievals`."""
+
+        def subscribe(observer: ObserverBase[EncodedFrame], _: SchedulerBase | None = None) -> DisposableBase:
+            return self._shared.series.join(image_id, observer, self._rank, self._on_progress, retrieve, otherwise)
+
+        return Stage(subscribe) if self._shared.disk is None else otherwise  # what is on disk is not asked for
 
     def encoded(
         self, image_id: ImageId, source: Observable[EncodedFrame], *, with_its_file: bool = False

@@ -8,6 +8,7 @@ from math import isfinite
 _FEWEST = 16  # images; fewer are not worth an answer that comes in the server's order
 _LEAST_SHARE = 0.5  # of the series, all of which the server will send
 _REQUEST_SECONDS = 0.003  # what a request costs server and client, however near they are
+_SLOW_REQUEST_SECONDS = 0.01  # what it may well cost a server that is slow
 _FASTER = 1.2  # than requests, which can be ranked anew and cancelled one by one
 _FULL = 0.7  # of what requests could carry; a link that delivered less was itself the limit
 
@@ -55,7 +56,8 @@ def series_seconds(case: RetrievalCase) -> float:
 
 def _seconds_a_byte(case: RetrievalCase) -> float:
     """What the link takes for a byte; 0 where only requests, and not the link, have been seen to be slow."""
-    by_requests = case.image_bytes * min(case.slots / (_latency(case) + _REQUEST_SECONDS), 1 / _REQUEST_SECONDS)
+    requests_a_second = min(case.slots / (_latency(case) + _REQUEST_SECONDS), 1 / _SLOW_REQUEST_SECONDS)
+    by_requests = case.image_bytes * requests_a_second
     return 1 / case.rate if 0 < case.rate < _FULL * by_requests else 0.0
 
 

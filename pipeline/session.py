@@ -199,7 +199,7 @@ class Session(Streaming):
             raise IndexError(f"index {around} of a series of {len(wanted)} images")
         engine = self._engine
         order = policy(Situation(len(wanted), around, 0, wanted.image_bytes, engine.board.budget))
-        return self._prefetch(wanted_of_series(wanted, order), lane)
+        return self._prefetch(wanted_of_series(wanted, order), lane, [wanted])
 
     def prefetch_study(
         self,
@@ -220,7 +220,7 @@ class Session(Streaming):
         Raises:
             IndexError: There is no series `current`.
         """
-        return self._prefetch(wanted_of_study(series, current, self._engine.board.budget, policy), lane)
+        return self._prefetch(wanted_of_study(series, current, self._engine.board.budget, policy), lane, series)
 
     def cached(self, image_id: ImageId | str) -> bool:
         """The complete image is in the cache."""
@@ -241,8 +241,9 @@ class Session(Streaming):
         """The figures now; from another thread they may be a moment old."""
         return self._engine.stats()
 
-    def _prefetch(self, wanted: Sequence[Wanted], lane: Lane) -> Prefetch:
+    def _prefetch(self, wanted: Sequence[Wanted], lane: Lane, series: Sequence[Series]) -> Prefetch:
         engine = self._engine
-        prefetch = Prefetch(wanted, engine.host, partial(self._load_on, engine), engine.board, lane)
+        announce = partial(engine.resources.announce_wanted, lane=lane, series=series)
+        prefetch = Prefetch(wanted, engine.host, partial(self._load_on, engine), engine.board, lane, announce)
         self._handles.add(prefetch)
         return prefetch

@@ -60,7 +60,7 @@ class SessionStats:
         evictions: Images that left the cache to make room.
         cancelled_at: The cancelled loads by the stage they were at.
         bytes_cancelled: Body bytes received for loads, or for fetches shared by loads, that were cancelled.
-        bytes_wasted: Body bytes received for images that only prefetch has had so far.
+        bytes_wasted: Body bytes received for images that only prefetch has had so far, or that nobody wanted.
         network_wait: Seconds that requests waited for a slot.
         worker_wait: Seconds that functions waited for a worker.
         stages: Seconds by stage of the images that came (`Image.timings`: fetch, decompress, to_rgb, …).
@@ -189,6 +189,10 @@ class Counters:
     def given_up(self, trace: Trace) -> None:
         """See `Recorder`."""
         self.bytes_cancelled += trace.received
+
+    def in_vain(self, nbytes: int) -> None:
+        """See `Recorder`."""
+        self.bytes_wasted += nbytes
 
     def failed(self, trace: Trace, error: BaseException) -> None:
         """See `Recorder`."""

@@ -122,7 +122,7 @@ class Streaming(SessionLife):
             lane,
             keep,
             places_for(streamable, out, dtype),
-            engine.resources.lists.announce,
+            engine.resources.announce,
         )
         return ImageStream(
             Loop(engine.host, engine.tasks),

@@ -189,18 +189,18 @@ class Upcoming(Disposable):
     def by_series(self) -> Mapping[tuple[str, str], SeriesAhead]:
         """All its images on DICOMweb servers, by the scheme and the address of their series."""
         found: dict[tuple[str, str], SeriesAhead] = {}
-        several: set[ImageId] = set()
+        several: set[str] = set()  # addresses of instances of which more frames than one are wanted
         for index, image_id in enumerate(self._image_ids):
             address = instance_address(image_id)
             if address is None:
                 continue
             ahead = found.setdefault((image_id.scheme, address.series), SeriesAhead())
             if image_id.number > 1:
-                several.add(image_id.with_frame(1))
+                several.add(image_id.address)
             else:
                 ahead.images[address.sop_instance_uid] = index, image_id
         for ahead in found.values():
-            ahead.images = {uid: image for uid, image in ahead.images.items() if image[1] not in several}
+            ahead.images = {uid: image for uid, image in ahead.images.items() if image[1].address not in several}
         self._count(found)
         return found
 

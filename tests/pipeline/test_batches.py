@@ -333,7 +333,7 @@ async def test_a_stream_has_the_frames_that_it_will_want_asked_for_along_with_th
     server = PartServer()
     ids = [ImageId("wadors", ADDRESS, number) for number in range(1, 11)]
     server.cached.add(ids[4])
-    upcoming = server.lists.announce(ids, Lane.PREFETCH)
+    upcoming = server.announce(ids)
     upcoming.position = 2
     members = await server.want(1, 2)
     assert server.requests[0].send() == [1, 2, 3, 4, 6, 7, 8, 9, 10]
@@ -349,7 +349,7 @@ async def test_a_stream_has_the_frames_that_it_will_want_asked_for_along_with_th
 
 async def test_frames_that_come_early_are_bounded_in_bytes() -> None:
     server = PartServer(budget=4000)
-    upcoming = server.lists.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 101)], Lane.PREFETCH)
+    upcoming = server.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 101)])
     upcoming.position = 1
     await server.want(1)
     server.requests[0].send()
@@ -362,7 +362,7 @@ async def test_frames_that_come_early_are_bounded_in_bytes() -> None:
 
 async def test_a_click_does_not_bring_what_a_stream_will_want() -> None:
     server = PartServer()
-    server.lists.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 9)], Lane.PREFETCH)
+    server.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 9)])
     await server.want(50, lane=Lane.INTERACTION)
     assert server.requests[0].send() == [50]
 
@@ -393,7 +393,7 @@ async def test_clearing_cancels_everything_and_those_who_leave_later_find_nothin
 
 async def test_the_next_frames_of_a_stream_are_asked_for_when_half_of_the_last_have_come() -> None:
     server = PartServer(Limits(list_frames=8))
-    upcoming = server.lists.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 41)], Lane.PREFETCH)
+    upcoming = server.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 41)])
     upcoming.position = 1
     await server.want(1)
     server.requests[0].send()
@@ -409,7 +409,7 @@ async def test_the_next_frames_of_a_stream_are_asked_for_when_half_of_the_last_h
 
 async def test_a_request_that_was_to_go_ahead_ends_with_its_stream() -> None:
     server = PartServer(Limits(list_frames=4))
-    upcoming = server.lists.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 41)], Lane.PREFETCH)
+    upcoming = server.announce([ImageId("wadors", ADDRESS, n) for n in range(1, 41)])
     upcoming.position = 1
     await server.want(1)
     server.requests[0].send()

@@ -14,7 +14,7 @@ from cornerstream.images.limits import Limits
 from cornerstream.list_rules import ListRules
 from cornerstream.operators.parts import Part
 from cornerstream.ranks import Lane, Rank, RankCell
-from cornerstream.wanted import FrameWaiter
+from cornerstream.wanted import FrameWaiter, Upcoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -145,6 +145,12 @@ class PartServer:
         waiter = FrameWaiter(cast("Any", member), member.rank, member.progress.append, number)
         member.handle = self.lists.join(ImageId("wadors", address, number), waiter, self._parts)
         return member
+
+    def announce(self, image_ids: Sequence[ImageId]) -> Upcoming:
+        """Let a stream be going to want frames."""
+        upcoming = Upcoming(image_ids, Lane.PREFETCH, self.lists.ended)
+        self.lists.announce(upcoming)
+        return upcoming
 
     @property
     def open(self) -> list[Asked]:

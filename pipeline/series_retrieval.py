@@ -1,0 +1,83 @@
+"""Whole series in one answer, where that is sooner: WADO-RS retrieves a series as its files (PS3.18 section 10.4.1.1.2).
+
+What somebody looks at, what the answer leaves out and whatever is wrong with it goes by requests of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cornerstream.images.instance_address import instance_address
+from cornerstream.images.stage import follow
+from cornerstream.series_frames import SeriesFrames, SeriesWaiter
+from cornerstream.waiting import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reactivex import Observable
+    from reactivex.abc import DisposableBase, ObserverBase
+
+    from cornerstream.images.frames import EncodedFrame
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.images.load_object import Progress
+    from cornerstream.ranks import RankCell
+    from cornerstream.series_rules import SeriesKey, SeriesRules
+    from cornerstream.series_run import Retrieve
+    from cornerstream.wanted import Upcoming
+
+
+class SeriesRetrievals:
+    """The series of which a session wants images at the moment. Touched on the loop only.
+
+    Args:
+        rules: What holds for all of them.
+    """
+
+    def __init__(self, rules: SeriesRules) -> None:
+        self._rules = rules
+        self._series: dict[SeriesKey, SeriesFrames] = {}
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def announce(self, upcoming: Upcoming) -> None:
+        """Somebody is going to want images, until `ended` is called."""
+        self._rules.upcoming.append(upcoming)
+
+    def ended(self, upcoming: Upcoming) -> None:
+        """Let go of what came, or is coming, for that alone."""
+        if upcoming in self._rules.upcoming:
+            self._rules.upcoming.remove(upcoming)
+            for series in tuple(self._series.values()):
+                series.drop_unannounced()
+
+    def join(
+        self,
+        image_id: ImageId,
+        observer: ObserverBase[EncodedFrame],
+        rank: RankCell,
+        on_progress: Callable[[Progress], None],
+        retrieve: Retrieve,
+        otherwise: Observable[EncodedFrame],
+    ) -> DisposableBase:
+        """Wait for an image, however it comes; what is returned lets it go."""
+        address = instance_address(image_id) if self._rules.upcoming else None
+        if address is None or image_id.number > 1:
+            return follow(otherwise, observer)
+        key, uid = (image_id.scheme, address.series), address.sop_instance_uid
+        series = self._series.get(key)
+        if series is None:
+            if not any(uid in ahead.images for _, ahead in self._rules.announced(key)):
+                return follow(otherwise, observer)
+            series = self._series[key] = SeriesFrames(self._rules, key, lambda: self._series.pop(key, None))
+        waiter = SeriesWaiter(observer, rank, on_progress, uid, otherwise)
+        series.join(waiter, retrieve)
+        return Place(series, waiter)
+
+    def clear(self) -> None:
+        """Cancel every retrieval."""
+        self._rules.upcoming.clear()
+        for series in tuple(self._series.values()):
+            series.clear()
+        self._series.clear()
