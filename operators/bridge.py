@@ -12,13 +12,15 @@ from contextlib import aclosing, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from reactivex import Observable
-from reactivex.disposable import Disposable
+from reactivex.abc import DisposableBase
+
+from cornerstream.images.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+    from reactivex import Observable
+    from reactivex.abc import ObserverBase, SchedulerBase
 
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ running_tasks: ContextVar[set[asyncio.Task[Any]] | None] = ContextVar("running_t
 _orphans: set[asyncio.Task[Any]] = set()
 
 
-def spawn(coroutine: Awaitable[None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+def spawn(coroutine: Awaitable[T], loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
     """Start a task and hold it until it ends: asyncio itself keeps weak references only."""
     held = running_tasks.get()
     holder = _orphans if held is None else held
@@ -48,7 +50,7 @@ def on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], object]) -> No
         loop.call_soon_threadsafe(action)
 
 
-def was_cancelled(task: asyncio.Task[None] | None) -> bool:
+def was_cancelled(task: asyncio.Task[Any] | None) -> bool:
     """Somebody asked this task to stop; a CancelledError without that came out of what it awaited."""
     return task is not None and task.cancelling() > 0
 
@@ -74,12 +76,11 @@ def from_async_generator(factory: Callable[[], AsyncGenerator[T, None]]) -> Obse
     """
 
     def subscribe(observer: ObserverBase[T], _: SchedulerBase | None = None) -> DisposableBase:
-        loop = asyncio.get_running_loop()
-        run = _Run(observer)
-        run.task = spawn(run.drive(factory()), loop)
-        return Disposable(lambda: run.dispose(loop))
+        run = _Run(observer, asyncio.get_running_loop())
+        run.start(factory())
+        return run
 
-    return Observable(subscribe)
+    return Stage(subscribe)
 
 
 def from_coroutine(function: Callable[[], Awaitable[T]]) -> Observable[T]:
@@ -98,20 +99,26 @@ def from_coroutine(function: Callable[[], Awaitable[T]]) -> Observable[T]:
     return from_async_generator(once)
 
 
-class _Run(Generic[T]):
+class _Run(DisposableBase, Generic[T]):
     """One subscription: forwards while it is wanted."""
 
-    def __init__(self, observer: ObserverBase[T]) -> None:
-        self._observer: ObserverBase[T] | None = observer
-        self._broken = False
-        self.task: asyncio.Task[None] | None = None
+    __slots__ = ("_broken", "_loop", "_observer", "_task")
 
-    def dispose(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, observer: ObserverBase[T], loop: asyncio.AbstractEventLoop) -> None:
+        self._observer: ObserverBase[T] | None = observer
+        self._loop = loop
+        self._broken = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, generator: AsyncGenerator[T, None]) -> None:
+        self._task = spawn(self.drive(generator), self._loop)
+
+    def dispose(self) -> None:
         # A disposable may be held long after its load: it must not keep the observer, and what that holds, alive.
         self._observer = None
-        task, self.task = self.task, None
+        task, self._task = self._task, None
         if task is not None and not task.done():
-            on_loop(loop, lambda: _cancel_other(task))
+            on_loop(self._loop, lambda: _cancel_other(task))
 
     async def drive(self, generator: AsyncGenerator[T, None]) -> None:
         failure: Exception | None = None

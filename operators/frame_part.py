@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reactivex import Observable
-from reactivex.disposable import CompositeDisposable
+from reactivex.abc import DisposableBase
 
 from cornerstream.images.errors import ImageLoadError, SplitError
 from cornerstream.images.frames import EncodedFrame
+from cornerstream.images.stage import Stage, follow
 from cornerstream.operators.content_types import transfer_syntax_of
 from cornerstream.operators.explain_refusal import explain_refusal
 from cornerstream.operators.native_frames import frame_bits_of
@@ -19,8 +19,10 @@ from cornerstream.operators.native_frames import frame_bits_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
+    from reactivex import Observable
+    from reactivex.abc import ObserverBase, SchedulerBase
 
+    from cornerstream.images.subscriptions import Observer
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
 
@@ -80,33 +82,49 @@ def join_metadata(
     def operator(source: Observable[Part]) -> Observable[EncodedFrame]:
         def subscribe(observer: ObserverBase[EncodedFrame], scheduler: SchedulerBase | None = None) -> DisposableBase:
             join = _Join(observer, frame_number)
-            return CompositeDisposable(
-                explain_refusal(metadata)(source).subscribe(
-                    join.on_part, observer.on_error, join.on_last_part, scheduler=scheduler
-                ),
-                metadata.subscribe(join.on_metadata, observer.on_error, scheduler=scheduler),
-            )
+            join.follow(explain_refusal(metadata)(source), _Parts(join), scheduler)
+            join.follow(metadata, _Metadata(join), scheduler)
+            return join
 
-        return Observable(subscribe)
+        return Stage(subscribe)
 
     return operator
 
 
-class _Join:
-    """One subscription: waits for both, whichever comes first."""
+class _Join(DisposableBase):
+    """One subscription: waits for both, whichever comes first. Without an observer it has ended."""
 
     def __init__(self, observer: ObserverBase[EncodedFrame], frame_number: int) -> None:
-        self._observer = observer
+        self._observer: ObserverBase[EncodedFrame] | None = observer
+        self._upstream: list[DisposableBase] = []
         self._frame_number = frame_number
         self._begin = perf_counter()
         self._parts: list[Part] = []
         self._complete = False
         self._metadata: InstanceMetadata | None = None
 
+    def follow(self, source: Observable[Any], observer: Observer[Any], scheduler: SchedulerBase | None) -> None:
+        if self._observer is not None:
+            self._upstream.append(follow(source, observer, scheduler))
+        if self._observer is None:  # it ended before this was there to be disposed
+            self.dispose()
+
+    def dispose(self) -> None:
+        self._observer = None
+        upstream, self._upstream = self._upstream, []
+        for one in upstream:
+            one.dispose()
+
+    def fail(self, error: Exception) -> None:
+        observer = self._observer
+        self.dispose()
+        if observer is not None:
+            observer.on_error(error)
+
     def on_part(self, part: Part) -> None:
         self._parts.append(part)
         if len(self._parts) > 1:  # at once: the others may be gigabytes
-            self._observer.on_error(SplitError("the answer has several parts where one frame was asked for"))
+            self.fail(SplitError("the answer has several parts where one frame was asked for"))
 
     def on_last_part(self) -> None:
         self._complete = True
@@ -117,18 +135,45 @@ class _Join:
         self._send()
 
     def _send(self) -> None:
-        if not self._complete or self._metadata is None:
+        observer = self._observer
+        if observer is None or not self._complete or self._metadata is None:
             return
         try:
             frame = self._frame(self._metadata)
         except ImageLoadError as error:
-            self._observer.on_error(error)
+            self.fail(error)
             return
-        self._observer.on_next(frame)
-        self._observer.on_completed()
+        observer.on_next(frame)
+        if self._observer is not None:
+            self.dispose()
+            observer.on_completed()
 
     def _frame(self, metadata: InstanceMetadata) -> EncodedFrame:
         if not self._parts:
             raise SplitError("the answer has no part where one frame was asked for")
         frame = encoded_frame(self._parts.pop(), metadata, self._frame_number)
         return replace(frame, timings={"fetch": perf_counter() - self._begin})
+
+
+class _Parts:
+    """The observer of the parts."""
+
+    __slots__ = ("on_completed", "on_error", "on_next")
+
+    def __init__(self, join: _Join) -> None:
+        self.on_next = join.on_part
+        self.on_error = join.fail
+        self.on_completed = join.on_last_part
+
+
+class _Metadata:
+    """The observer of the metadata, whose end says nothing."""
+
+    __slots__ = ("on_error", "on_next")
+
+    def __init__(self, join: _Join) -> None:
+        self.on_next = join.on_metadata
+        self.on_error = join.fail
+
+    def on_completed(self) -> None:
+        """Its value has come already."""

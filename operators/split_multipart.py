@@ -13,11 +13,10 @@ from contextlib import aclosing
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from reactivex import operators as ops
-
 from cornerstream.images.errors import ImageLoadError, LimitError, SplitError, TruncatedError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
+from cornerstream.operators.concat_stage import concat_stage
 from cornerstream.operators.media_types import parse_content_type
 from cornerstream.operators.parts import Part, PartBody, parse_headers
 
@@ -293,4 +292,4 @@ def split_multipart(limits: Limits = DEFAULT_LIMITS) -> Callable[[Observable[Ope
     Args:
         limits: Bounds of parts and their headers.
     """
-    return ops.concat_map(lambda body: from_async_generator(lambda: parts_of(body, limits)))
+    return concat_stage(lambda body: from_async_generator(lambda: parts_of(body, limits)))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reactivex import Observable
 from reactivex.disposable import Disposable
 
+from cornerstream.images.stage import Stage, follow
 from cornerstream.ranks import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reactivex import Observable
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
     from cornerstream.cache import ByteCache
@@ -58,19 +59,18 @@ class FrameTier:
         """The frame that is kept, else that of the source; see `cornerstream.loaders.context.Resources.encoded`."""
 
         def subscribe(observer: ObserverBase[EncodedFrame], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            def on_next(frame: EncodedFrame) -> None:
+            def keep(frame: EncodedFrame) -> None:
                 if not (with_its_file and frame.metadata.number_of_frames > 1):
                     self.put(image_id, frame, ahead=rank.value.lane >= Lane.PREFETCH)
-                observer.on_next(frame)
 
             kept = self.cache.get(image_id)
             if kept is None:
-                return source.subscribe(on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+                return follow(source, _Keeping(observer, keep), scheduler)
             observer.on_next(kept)
             observer.on_completed()
             return Disposable()
 
-        return Observable(subscribe)
+        return Stage(subscribe)
 
     def put(self, image_id: ImageId, frame: EncodedFrame, *, ahead: bool = False) -> None:
         """Keep a frame that is smaller than its image, if that image is to be kept."""
@@ -84,3 +84,19 @@ class FrameTier:
     def clear(self) -> None:
         """Forget every frame."""
         self.cache.clear()
+
+
+class _Keeping:
+    """An observer that keeps frames before it hands them on."""
+
+    __slots__ = ("_keep", "_observer", "on_completed", "on_error")
+
+    def __init__(self, observer: ObserverBase[EncodedFrame], keep: Callable[[EncodedFrame], None]) -> None:
+        self._observer = observer
+        self._keep = keep
+        self.on_error = observer.on_error
+        self.on_completed = observer.on_completed
+
+    def on_next(self, frame: EncodedFrame) -> None:
+        self._keep(frame)
+        self._observer.on_next(frame)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from reactivex import Observer
+from reactivex.abc import DisposableBase
 from reactivex.disposable import SingleAssignmentDisposable
 
 from cornerstream.images.errors import ImageLoadError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from cornerstream.ranks import RankCell
 
 T = TypeVar("T")
+_NOBODY: Observer[Any] = Observer(on_error=lambda _: None)
 
 
 class Waiter(Generic[T]):
@@ -49,6 +52,31 @@ class Waiter(Generic[T]):
             own.image_id = None
             own.__cause__ = error
         self.observer.on_error(own)
+
+
+class Left(Protocol):
+    """What can be waited for."""
+
+    def leave(self, waiter: Any, /) -> None:
+        """Let one wait no longer."""
+        ...
+
+
+class Place(DisposableBase):
+    """A waiter's place; disposing gives it up, and lets go of whom it waits for."""
+
+    __slots__ = ("_run", "_waiter")
+
+    def __init__(self, run: Left, waiter: Waiter[Any]) -> None:
+        self._run: Left | None = run
+        self._waiter = waiter
+
+    def dispose(self) -> None:
+        """Give the place up; more than once does nothing."""
+        run, self._run = self._run, None
+        if run is not None:
+            self._waiter.observer = _NOBODY
+            run.leave(self._waiter)
 
 
 class Run:
