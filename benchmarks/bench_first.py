@@ -31,7 +31,7 @@ BEHIND = 20
 
 def run(bench: Bench) -> None:
     """In turns with the bare request, many times, each with connections of its own that are open already."""
-    for coded in coded_series(bench, (EXPLICIT, JPEG_LS, HTJ2K, COLOUR)):
+    for coded in coded_series(bench, (EXPLICIT, COLOUR) if bench.quick else (EXPLICIT, JPEG_LS, HTJ2K, COLOUR)):
         with TemporaryDirectory(prefix="prepared-", dir=bench.folder) as folder:
             prepare(Path(folder), coded)
             with static_server(Path(folder), quick=bench.quick) as served:

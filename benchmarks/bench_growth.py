@@ -52,7 +52,7 @@ def run(bench: Bench) -> None:
     registry = memory_registry(frames)
     asyncio.run(_check(registry, frames))
     counts, scrolls, rounds = ((10, 100), (1, 3), 1) if bench.quick else (IMAGES, SCROLLS, min(3, bench.rounds))
-    costs = {n: partial(typical_cost, registry, n) for n in counts}
+    costs = {n: partial(typical_cost, registry, n, 1 if bench.quick else 9) for n in counts}
     _report(bench, "stream, processor time of an image", "images", costs, "µs", rounds)
     held = {n: partial(memory_cost, registry, n) for n in counts}
     _report(bench, "stream, memory of an image beyond the cache", "images", held, "bytes", 1)
@@ -94,15 +94,15 @@ def memory_ids(name: str, count: int) -> list[ImageId]:
     return [ImageId("memory", f"{name}/{index}") for index in range(count)]
 
 
-async def typical_cost(registry: LoaderRegistry, count: int) -> float:
+async def typical_cost(registry: LoaderRegistry, count: int, most: int) -> float:
     """The median of a few short streams, or one long one: a short one alone says little."""
-    return median([await stream_cost(registry, count) for _ in range(max(1, min(9, IMAGES[1] // count)))])
+    return median([await stream_cost(registry, count) for _ in range(max(1, min(most, IMAGES[1] // count)))])
 
 
 async def stream_cost(registry: LoaderRegistry, count: int) -> float:
     """Microseconds of processor time for each of so many images, all threads together."""
     async with Session(registry=registry, cache_bytes=CACHE) as session:
-        await _drain(session, memory_ids("warm", WARM))
+        await _drain(session, memory_ids("warm", min(WARM, 3 * count)))
         ids = memory_ids("series", count)
         gc.collect()
         start = process_time()
@@ -113,7 +113,7 @@ async def stream_cost(registry: LoaderRegistry, count: int) -> float:
 async def memory_cost(registry: LoaderRegistry, count: int) -> float:
     """Bytes that stay for each of so many images, beyond those that the cache accounts for; the ids themselves left out."""
     async with Session(registry=registry, cache_bytes=CACHE) as session:
-        await _drain(session, memory_ids("warm", WARM))
+        await _drain(session, memory_ids("warm", min(WARM, 3 * count)))
         ids = memory_ids("series", count)
         tracemalloc.start()
         try:
@@ -129,7 +129,7 @@ async def memory_cost(registry: LoaderRegistry, count: int) -> float:
 async def scroll_cost(registry: LoaderRegistry, count: int) -> float:
     """Microseconds of processor time for each move of so many scrolls that are all alive, until all show it."""
     async with Session(registry=registry) as session:
-        await _drain(session, memory_ids("warm", WARM))
+        await _drain(session, memory_ids("warm", min(WARM, 3 * count)))
         scrolls = [session.scroll(memory_ids(f"scroll{number}", SCROLLED)) for number in range(count)]
         shown: asyncio.Queue[ImageId] = asyncio.Queue()
         for scroll in scrolls:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from benchmarks.machine import cores
@@ -60,11 +61,11 @@ def pixel_array_threads(series: PhantomSeries, look: Look) -> None:
 
 def simple_itk(series: PhantomSeries, look: Look) -> None:
     """SimpleITK's series reader over sorted paths: one volume, in modality units."""
-    import SimpleITK  # noqa: PLC0415 - heavy, and of the extra `bench`
-
-    reader = SimpleITK.ImageSeriesReader()
+    itk = import_module("SimpleITK")  # heavy, of the extra `bench`, and its functions have no types
+    reader = itk.ImageSeriesReader()
     reader.SetFileNames([str(path) for path in series.files])
-    for pixels in SimpleITK.GetArrayViewFromImage(reader.Execute()):
+    image = reader.Execute()  # held while it is looked at: the view does not hold it
+    for pixels in itk.GetArrayViewFromImage(image):
         look(pixels)
 
 

@@ -35,7 +35,7 @@ def printed(bench: Bench) -> str:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.filterwarnings("default")  # the peers' own warnings are not ours to answer for
 def test_it_runs(bench: Bench, name: str) -> None:
-    if name == "dicomweb" and find_spec("dicomweb_client") is None:
+    if name in ("dicomweb", "series") and find_spec("dicomweb_client") is None:
         if os.environ.get("CI"):
             pytest.fail("dicomweb-client is not installed: pip install .[bench]")
         pytest.skip("dicomweb-client is not installed: pip install .[bench]")
