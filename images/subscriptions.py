@@ -81,6 +81,9 @@ class Subscriptions:
         with self.lock:
             self.cancelled = True
             live = list(self._live)
+        if len(live) == 1:  # mostly
+            live[0].cancel()
+            return
         with ExitStack() as stack:  # a source that raises when it is disposed does not keep the others running
             for subscription in live:
                 stack.callback(subscription.cancel)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import reactivex as rx
-from reactivex.disposable import SingleAssignmentDisposable
-
 from cornerstream.images.errors import FetchError, SplitError
 from cornerstream.images.load_object import Progress
+from cornerstream.images.stage import follow
 from cornerstream.operators.bridge import running_tasks
 from cornerstream.operators.frame_part import located_frame_number
 from cornerstream.ranks import BestRank, Lane, Rank, RankCell
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from reactivex import Observable
+    from reactivex.abc import DisposableBase
 
     from cornerstream.operators.parts import Part
     from cornerstream.wanted import FrameWaiter
@@ -70,7 +69,7 @@ class FrameRequest:
 
     def __init__(self, instance: Instance, *, ahead: bool = False) -> None:
         self._instance = instance
-        self._upstream = SingleAssignmentDisposable()
+        self._upstream: DisposableBase | None = None
         self._last: tuple[int, Part] | None = None
         self._nameless: list[Part] = []
         self._over = False
@@ -91,8 +90,9 @@ class FrameRequest:
             return
         token = running_tasks.set(self._instance.tasks)
         try:
-            source = rx.defer(lambda _: self._instance.source(self))
-            self._upstream.disposable = source.subscribe(self._on_next, self._fail, self._on_completed)
+            self._hold(follow(self._instance.source(self), self))
+        except Exception as error:  # noqa: BLE001 - whatever its loader raises is for who waits
+            self.on_error(error)
         finally:
             running_tasks.reset(token)
 
@@ -127,7 +127,9 @@ class FrameRequest:
         self._over = True
         self._last = None
         self._nameless.clear()
-        self._upstream.dispose()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.dispose()
 
     def progress(self, progress: Progress) -> None:
         """Tell the one it is for of bytes; of several each hears when its own are here."""
@@ -135,17 +137,18 @@ class FrameRequest:
             for waiter in [waiter for waiters in self.waiting.frames.values() for waiter in waiters]:
                 waiter.on_progress(progress)
 
-    def _on_next(self, part: Part) -> None:
+    def on_next(self, part: Part) -> None:
+        """Take the next part of the answer."""
         if self._over:
             return
         number = located_frame_number(part)
         if self._last is not None or len(self._nameless) == len(self.missing):
-            self._fail(SplitError(f"the answer has several parts where {self._asked()} asked for"))
+            self.on_error(SplitError(f"the answer has several parts where {self._asked()} asked for"))
         elif number is None:
             # Only its place says which frame it is, and a server that leaves one out would move all behind it.
             self._nameless.append(part)
         elif number not in self.missing:
-            self._fail(
+            self.on_error(
                 SplitError(f"a part says that it is frame {number}, which was not asked for or has come already")
             )
         elif len(self.missing) == 1:
@@ -153,7 +156,8 @@ class FrameRequest:
         else:
             self._arrived(number, part)
 
-    def _on_completed(self) -> None:
+    def on_completed(self) -> None:
+        """The answer is complete, and what it held back is proven."""
         last, self._last = self._last, None
         if last is not None:
             self._arrived(*last)
@@ -166,9 +170,15 @@ class FrameRequest:
             return
         if self.missing:
             absent = len(self.missing) - len(self._nameless)
-            self._fail(SplitError(f"{absent} parts are missing where {self._asked()} asked for"))
+            self.on_error(SplitError(f"{absent} parts are missing where {self._asked()} asked for"))
         else:
             self._end(None)
+
+    def _hold(self, upstream: DisposableBase) -> None:
+        if self._over:
+            upstream.dispose()  # it ended before this was there to be disposed
+        else:
+            self._upstream = upstream
 
     def _arrived(self, number: int, part: Part) -> None:
         del self.missing[number]
@@ -178,7 +188,8 @@ class FrameRequest:
                 waiter.on_progress(Progress(len(part.data), len(part.data)))
         self._instance.arrived(self, number, part)
 
-    def _fail(self, error: Exception) -> None:
+    def on_error(self, error: Exception) -> None:
+        """The answer broke, or was no answer."""
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
