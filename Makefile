@@ -14,7 +14,7 @@ DEV := $(VENV)/.stamp-dev
 FLOORS := images operators loaders pipeline
 SOURCES := $(FLOORS) tests benchmarks tools
 
-.PHONY: help demo test test-long test-corpus check bench bench-smoke format clean
+.PHONY: help demo test test-long test-corpus check bench bench-compare bench-smoke format clean
 .PHONY: check-format check-lint check-docstrings check-docs unpacked-wheel check-wheel check-floors check-types
 
 help:  ## show this list
@@ -38,9 +38,13 @@ test-corpus: $(DEV)  ## run the tests of real files in ../shared/data, and print
 check: check-format check-lint check-docstrings check-docs check-wheel check-floors check-types  ## run every check
 	@echo "check: ok"
 
-bench: $(DEV)  ## run the benchmarks
+bench: $(DEV)  ## run the benchmarks; every figure with its target, JSON and a plot in benchmarks/results
 	@$(BIN)/python -m benchmarks $(ARGS)
 	echo "bench: ok"
+
+bench-compare: $(DEV)  ## run them, and end with an error if a ratio is worse than in benchmarks/results/baseline.json
+	@$(BIN)/python -m benchmarks --compare benchmarks/results/baseline.json $(ARGS)
+	echo "bench-compare: ok"
 
 bench-smoke: $(DEV)  ## run the benchmarks once on small data
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
