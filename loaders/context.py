@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.operators.parts import Part
     from cornerstream.operators.protocols import Transport, Workers
+    from cornerstream.operators.read_wanted import FileWish
     from cornerstream.operators.split_instances import RetrievedInstance
 
 T = TypeVar("T")
@@ -42,7 +43,10 @@ class Resources(Protocol):
     def frame(
         self, key: Hashable, frames: Callable[[LoadContext], Observable[EncodedFrame]], frame_number: int
     ) -> Observable[EncodedFrame]:
-        """One frame of a resource that emits all its frames: N waiting loads cost one subscription of it.
+        """One frame of a resource that emits its frames: N waiting loads cost one subscription of it.
+
+        A source that heeds `LoadContext.wish` may emit the wanted ones alone. The last member of `key` is the address that
+        image ids name the resource by.
 
         Raises ImageIdError through the observable if the resource completes without that frame.
         """
@@ -102,6 +106,8 @@ class LoadContext:
         limits: Bounds for whatever comes from outside.
         prefer_decoder: Name of a decoder to take where it decodes a transfer syntax; see `cornerstream codecs`.
         target: Where the pixels are wanted. A loader may leave it alone: they are then copied once more, at the end.
+        wish: Which frames of a file are wanted, in the context of a shared fetch of one (see `Resources.frame`). A loader
+            may leave it alone, and emit all of them.
     """
 
     http: Transport
@@ -110,6 +116,7 @@ class LoadContext:
     limits: Limits = DEFAULT_LIMITS
     prefer_decoder: str | None = None
     target: PixelTarget | None = None
+    wish: FileWish | None = None
 
 
 class ImageLoader(Protocol):

@@ -7,6 +7,7 @@ not, codestream markers and the number of fragments decide; what cannot be prove
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import LimitError, SplitError
@@ -26,6 +27,32 @@ _ITEM_TAG = bytes.fromhex("FEFF00E0")
 _SUSPECTS, _CHAIN = 4, 100_000  # bytes that are made to look like items must not cost more than others
 
 
+@dataclass(frozen=True, slots=True)
+class OffsetTable:
+    """Where frames begin, as the file says.
+
+    Attributes:
+        first: Offset of the first fragment's item.
+        offsets: Of each frame's first item, counted from there; empty where the file does not say.
+        lengths: Bytes of each frame, of an Extended Offset Table.
+    """
+
+    first: int
+    offsets: tuple[int, ...] = field(default=(), repr=False)
+    lengths: tuple[int, ...] = field(default=(), repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, near enough for a budget."""
+        return 44 * (len(self.offsets) + len(self.lengths))
+
+    def piece(self, start: int, stop: int) -> OffsetTable:
+        """The table as it would be if the file began with frame index `start` and ended before `stop`."""
+        base = self.offsets[start]
+        offsets = tuple(offset - base for offset in self.offsets[start:stop])
+        return OffsetTable(self.first + base, offsets, self.lengths[start:stop])
+
+
 def walk_frames(
     stream: ByteStream, header: Part10Header, limits: Limits, frames: list[Frame], *, keep_data: bool
 ) -> Generator[None]:
@@ -43,14 +70,33 @@ def walk_frames(
         TruncatedError: The fragments end before the sequence delimiter.
         LimitError: There are too many fragments.
     """
+    table = yield from read_offsets(stream, header, limits)
     metadata = header.metadata.shared
-    table = yield from _basic_offsets(stream, limits)
+    grouper = FrameGrouper(metadata.number_of_frames, codestream(metadata), table.offsets, table.lengths)
+    yield from walk_fragments(stream, grouper, limits, frames, keep_data=keep_data)
+
+
+def read_offsets(stream: ByteStream, header: Part10Header, limits: Limits) -> Generator[None, None, OffsetTable]:
+    """Pass the Basic Offset Table; the stream then stands at the first fragment's item.
+
+    Raises:
+        SplitError: There is no item.
+        TruncatedError: It is cut.
+        LimitError: It is too long.
+    """
+    offsets = yield from _basic_offsets(stream, limits)
     lengths: tuple[int, ...] = ()
     if header.extended_offsets is not None:
-        table, lengths = (
+        offsets, lengths = (
             struct.unpack(f"<{len(raw) // 8}Q", raw[: len(raw) // 8 * 8]) for raw in header.extended_offsets
         )
-    grouper = FrameGrouper(metadata.number_of_frames, codestream(metadata), table, lengths)
+    return OffsetTable(stream.position, offsets, lengths)
+
+
+def walk_fragments(
+    stream: ByteStream, grouper: FrameGrouper, limits: Limits, frames: list[Frame], *, keep_data: bool
+) -> Generator[None]:
+    """Walk the fragments from a stream that stands at the item of a frame's first one; see `walk_frames`."""
     first, count, empty = stream.position, 0, 0
     complete: list[Frame] = []
     while (length := (yield from _item_length(stream))) is not None:

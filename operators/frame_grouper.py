@@ -60,10 +60,15 @@ class FrameGrouper:
         self._number_of_frames = self._remaining = number_of_frames
         self._codestream = codestream
         # Reversed, so that the end of the frame in hand is the last entry; `None` without a table to believe.
-        self._ends = list(offsets)[:0:-1] if _plausible(offsets, number_of_frames) else None
+        self._ends = list(offsets)[:0:-1] if plausible(offsets, number_of_frames) else None
         self._lengths = list(lengths)[::-1] if len(lengths) == number_of_frames else []
         self._settled: list[Frame] = []  # ended by the table, doubted by the markers: held until the table is proven
         self._pending: list[Fragment] = []
+
+    @property
+    def believes(self) -> bool:
+        """The offset table has not been contradicted."""
+        return self._ends is not None
 
     def begin(self, offset: int, head: bytes) -> list[Frame]:
         """A fragment begins; gives out the frame before it, if that proves its end."""
@@ -237,6 +242,6 @@ def _cut(fragments: Sequence[Fragment], boundary: Boundary) -> list[Frame]:
     return [tuple(group) for group in groups]
 
 
-def _plausible(offsets: Sequence[int], number_of_frames: int) -> bool:
+def plausible(offsets: Sequence[int], number_of_frames: int) -> bool:
     """One offset a frame, the first is 0, and they rise."""
     return len(offsets) == number_of_frames and offsets[0] == 0 and all(one < other for one, other in pairwise(offsets))

@@ -5,11 +5,11 @@ Loaders receive both from the session, already behind its lanes; alone, `Aiohttp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from cornerstream.images.image_id import ImageId
@@ -28,6 +28,8 @@ class HttpRequest:
         late_url: What is asked for is settled as late as the request is sent; same origin as `url`.
         bulk: One long answer for much that is not urgent: its body is not read on while the user waits for something of the
             same origin.
+        byte_range: Only these bytes are wanted. A transport that knows nothing of ranges leaves them out, and its answer
+            is the whole then; one that does lets a 206 pass, and its response has a `status`.
     """
 
     url: str
@@ -35,16 +37,15 @@ class HttpRequest:
     image_id: ImageId | None = None
     late_url: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     bulk: bool = False
+    byte_range: range | None = None
 
     def settled(self) -> HttpRequest:
         """The request as it is sent now; whoever makes it wait calls this when its turn has come."""
-        return (
-            self if self.late_url is None else HttpRequest(self.late_url(), self.headers, self.image_id, bulk=self.bulk)
-        )
+        return self if self.late_url is None else replace(self, url=self.late_url(), late_url=None)
 
 
 class HttpResponse(Protocol):
-    """An open response whose status was 200."""
+    """An open response whose status was 200, or the 206 that was asked for."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -85,8 +86,8 @@ class Transport(Protocol):
 class Workers(Protocol):
     """Runs functions beside the loop."""
 
-    async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:
-        """Run `function(*args)` on a worker.
+    def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> Awaitable[T]:
+        """Run `function(*args)` on a worker; what it returns is awaited.
 
         Cancelled while it waits for a slot, it never starts; cancelled while it runs, it keeps its slot until it ends
         and its result is dropped.

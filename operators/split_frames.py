@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 from time import perf_counter
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import reactivex as rx
 from reactivex import operators as ops
@@ -15,20 +15,31 @@ from cornerstream.images.frames import EncodedFrame
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.byte_stream import ByteStream
-from cornerstream.operators.fragments import walk_frames
+from cornerstream.operators.codestream_markers import codestream
+from cornerstream.operators.fragments import read_offsets, walk_fragments
+from cornerstream.operators.frame_grouper import FrameGrouper
 from cornerstream.operators.native_frames import frame_metadata, native_layout
 from cornerstream.operators.part10 import read_header
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 
     from reactivex import Observable
 
     from cornerstream.images.image_id import ImageId
+    from cornerstream.operators.fragments import OffsetTable
     from cornerstream.operators.frame_grouper import Frame
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.part10 import Part10Header
     from cornerstream.operators.protocols import Body
+
+
+class Piece(Protocol):
+    """A piece of a file whose header has been read before."""
+
+    def parse(self, stream: ByteStream, limits: Limits, frames: list[EncodedFrame]) -> Generator[None]:
+        """Split it, as it is fed."""
+        ...
 
 
 class FrameSplitter:
@@ -37,16 +48,30 @@ class FrameSplitter:
     Args:
         image_id: Errors name it.
         limits: Bounds for whatever the bytes claim.
+        piece: What is fed is this piece of a file.
+
+    Attributes:
+        header: What stood in front of the pixels; `None` before it has come, and of a piece.
+        table: The offset table of encapsulated pixel data; `None` before it has come.
     """
 
-    def __init__(self, image_id: ImageId | None = None, limits: Limits = DEFAULT_LIMITS) -> None:
-        self.metadata: InstanceMetadata | None = None
+    def __init__(
+        self, image_id: ImageId | None = None, limits: Limits = DEFAULT_LIMITS, piece: Piece | None = None
+    ) -> None:
+        self.header: Part10Header | None = None
+        self.table: OffsetTable | None = None
+        self._piece = piece
         self._image_id = image_id
         self._limits = limits
         self._stream = ByteStream()
         self._frames: list[EncodedFrame] = []
         self._parser: Generator[None] | None = self._parse()
         self._failure: ImageLoadError | None = None
+
+    @property
+    def metadata(self) -> InstanceMetadata | None:
+        """What the header says, when it has come."""
+        return None if self.header is None else self.header.metadata
 
     @property
     def done(self) -> bool:
@@ -97,7 +122,8 @@ class FrameSplitter:
             self._failure = error if self._image_id is None else error.about(self._image_id)
             if not self._frames:
                 raise
-        frames, self._frames = self._frames, []
+        frames = list(self._frames)
+        self._frames.clear()  # the parser goes on filling it
         return frames
 
     def _fail(self) -> NoReturn:
@@ -105,39 +131,67 @@ class FrameSplitter:
         raise self._failure
 
     def _parse(self) -> Generator[None]:
-        header = yield from read_header(self._stream, self._limits)
-        self.metadata = header.metadata
-        if header.pixel_length is None:
-            yield from self._encapsulated(header)
-        else:
-            yield from self._native(header)
-
-    def _native(self, header: Part10Header) -> Generator[None]:
-        layout = native_layout(header)
-        for frame_index in range(header.metadata.number_of_frames):
-            offset, length = layout.place(frame_index)
-            self._stream.skip(offset - self._stream.position)
-            yield from self._stream.need(length)
-            # The last byte may belong to the next frame as well.
-            following, _ = layout.place(frame_index + 1)
-            data = self._stream.peek(length) if following < offset + length else self._stream.take(length)
-            metadata = frame_metadata(header, frame_index + 1)
-            self._frames.append(EncodedFrame(metadata, layout.cut(frame_index, data)))
-
-    def _encapsulated(self, header: Part10Header) -> Generator[None]:
+        if self._piece is not None:
+            yield from self._piece.parse(self._stream, self._limits, self._frames)
+            return
+        stream, frames = self._stream, self._frames
+        header = yield from read_header(stream, self._limits)
+        self.header, number_of_frames = header, header.metadata.number_of_frames
+        if header.pixel_length is not None:
+            yield from split_native(stream, header, range(1, number_of_frames + 1), frames)
+            return
+        self.table = yield from read_offsets(stream, header, self._limits)
+        metadata = header.metadata.shared
+        grouper = FrameGrouper(number_of_frames, codestream(metadata), self.table.offsets, self.table.lengths)
         found: list[Frame] = []
-        numbers = count(1)
-        walk = walk_frames(self._stream, header, self._limits, found, keep_data=True)
-        waiting = True
-        while waiting:
-            try:
-                waiting = next(walk, False) is None  # `None` asks for bytes
-            finally:  # what was proven before a fault is given out before it
-                for fragments in found:
-                    self._frames.append(EncodedFrame(header.metadata.frame(next(numbers)), _joined(fragments)))
-                found.clear()
-            if waiting:
-                yield
+        walk = walk_fragments(stream, grouper, self._limits, found, keep_data=True)
+        yield from split_encapsulated(walk, header, count(1), found, frames)
+
+
+def split_native(
+    stream: ByteStream, header: Part10Header, numbers: range, frames: list[EncodedFrame]
+) -> Generator[None]:
+    """Cut frames out of native pixel data.
+
+    Args:
+        stream: Is being fed, and does not stand behind the first of them.
+        header: What stood in front.
+        numbers: Of the frames.
+        frames: Receives them.
+    """
+    layout = native_layout(header)
+    for frame_number in numbers:
+        offset, length = layout.place(frame_number - 1)
+        stream.skip(offset - stream.position)
+        yield from stream.need(length)
+        # The last byte may belong to the next frame as well.
+        following, _ = layout.place(frame_number)
+        data = stream.peek(length) if following < offset + length else stream.take(length)
+        frames.append(EncodedFrame(frame_metadata(header, frame_number), layout.cut(frame_number - 1, data)))
+
+
+def split_encapsulated(
+    walk: Generator[None], header: Part10Header, numbers: Iterator[int], found: list[Frame], frames: list[EncodedFrame]
+) -> Generator[None]:
+    """Make frames of what a walk over fragments finds.
+
+    Args:
+        walk: Finds them; see `walk_fragments`.
+        header: What stood in front.
+        numbers: Of the frames, one after the other.
+        found: Where the walk leaves them.
+        frames: Receives them.
+    """
+    waiting = True
+    while waiting:
+        try:
+            waiting = next(walk, False) is None  # `None` asks for bytes
+        finally:  # what was proven before a fault is given out before it
+            for fragments, number in zip(found, numbers, strict=False):
+                frames.append(EncodedFrame(header.metadata.frame(number), _joined(fragments)))
+            found.clear()
+        if waiting:
+            yield
 
 
 def _joined(fragments: Frame) -> bytes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from cornerstream.images.errors import FetchError, ImageLoadError, LimitError, SplitError, TruncatedError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.byte_ranges import range_field
 from cornerstream.operators.content_encoding import Inflater
 from cornerstream.operators.fetch_errors import fetch_error
 from cornerstream.operators.http_rules import (
@@ -90,7 +91,7 @@ class AiohttpTransport:
 
     @asynccontextmanager
     async def open(self, request: HttpRequest) -> AsyncIterator[AiohttpResponse]:
-        """Open a request and wait for the header of a 200.
+        """Open a request and wait for the header of a 200, or of the 206 that a request for a range asks for.
 
         Leaving closes the socket at once if the body was not read to its end, and keeps it for another request if so.
 
@@ -117,10 +118,11 @@ class AiohttpTransport:
     async def _follow(self, request: HttpRequest) -> tuple[ClientResponse, URL]:
         """Send the request and follow its redirects by hand: aiohttp's own take credentials along."""
         url, own = take_credentials(parse_url(request.url))
-        own = merge_headers(own, request.headers)
+        asked = {} if request.byte_range is None else {"Range": range_field(request.byte_range)}
+        own = merge_headers(own, request.headers, asked)
         for _ in range(self._limits.redirects + 1):
             response = await self._get(url, merge_headers(_ALWAYS, self._headers.get(origin_of(url), {}), own))
-            if response.status == 200:
+            if response.status == 200 or (response.status == 206 and "Range" in own):
                 return response, url
             response.close()
             if response.status not in REDIRECTS:
@@ -152,7 +154,7 @@ class AiohttpTransport:
 
 @dataclass(slots=True)
 class AiohttpResponse:
-    """An open response whose status was 200.
+    """An open response whose status was 200, or 206 where a range was asked for.
 
     Attributes:
         received: Bytes of the body that have come over the network so far, still coded.
@@ -190,6 +192,11 @@ class AiohttpResponse:
             raise self._too_large()
         if promised == 0:
             raise self._empty()
+
+    @property
+    def status(self) -> int:
+        """200, or 206."""
+        return self._response.status
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -254,7 +261,7 @@ class AiohttpResponse:
         return LimitError(f"{describe(self._url)}: more than limits.response_bytes={self._limits.response_bytes}")
 
     def _empty(self) -> FetchError:
-        return FetchError(f"{describe(self._url)} answered 200 with an empty body")
+        return FetchError(f"{describe(self._url)} answered {self._response.status} with an empty body")
 
 
 def _about(error: ImageLoadError, request: HttpRequest) -> None:

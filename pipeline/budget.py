@@ -55,6 +55,30 @@ class Tier(Protocol):
         ...
 
 
+class HeldBytes:
+    """The tier of what is on its way to whoever asked for it: counted, and never given up.
+
+    Attributes:
+        nbytes: Bytes of what is held now; whoever holds something adds them, and takes them off.
+    """
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+
+    @property
+    def pinned_bytes(self) -> int:
+        """All of it."""
+        return self.nbytes
+
+    def victim(self) -> Victim | None:
+        """Nothing."""
+        return None
+
+    def evict(self, key: Hashable) -> None:
+        """Is never asked for."""
+        raise KeyError(key)
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     """Where a viewport stands in its series."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from time import time
@@ -15,6 +15,7 @@ from reactivex import operators as ops
 from cornerstream.disk import Stored
 from cornerstream.images.errors import HttpStatusError
 from cornerstream.operators.bridge import from_coroutine
+from cornerstream.operators.byte_ranges import is_partial
 from cornerstream.operators.http_rules import merge_headers
 from cornerstream.operators.parts import Part
 
@@ -44,6 +45,7 @@ class DiskLane:
         self._disk = disk
         self._report = report
         self._threads = ThreadPoolExecutor(2, "cornerstream-disk")
+        self._reads: set[Future[Stored | None]] = set()
         self._writes: set[asyncio.Future[None]] = set()
         self._pending = 0
         self._forbidden: set[str] = set()
@@ -51,8 +53,11 @@ class DiskLane:
 
     async def get(self, key: str) -> Stored | None:
         """What is stored; a disk that cannot be read is one that has nothing, and is reported."""
+        read = self._threads.submit(self._disk.get, key)
+        self._reads.add(read)
+        read.add_done_callback(self._reads.discard)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._disk.get, key)
+            return await asyncio.wrap_future(read)
         except OSError as error:
             self._report("the disk cache cannot be read", error)
             return None
@@ -94,8 +99,9 @@ class DiskLane:
         return from_coroutine(lambda: self.get(key)).pipe(ops.concat_map(choose))
 
     async def aclose(self) -> None:
-        """Let what is being written be written, and end the threads."""
+        """Let what is being written be written, and end the threads; a slow disk does not hold up the loop."""
         await self.settled()
+        await asyncio.gather(*(asyncio.wrap_future(read) for read in tuple(self._reads)), return_exceptions=True)
         self._threads.shutdown()
 
     async def settled(self) -> None:
@@ -148,7 +154,8 @@ class DiskTransport:
             if stored is None or not condition or error.status != 304:
                 raise
             return self._hit(stored)
-        return _Recorded(response, key, self._lane) if is_storable(response.headers) else response
+        whole = is_storable(response.headers) and not is_partial(response)
+        return _Recorded(response, key, self._lane) if whole else response
 
     def _hit(self, stored: Stored) -> HttpResponse:
         self._lane.hits += 1

@@ -194,6 +194,17 @@ class Host:
         filled = more and not any(other.holds_back(now) for other in self.transfers)
         self.link.received(now, nbytes, filled=filled)
 
+    def rest(self, transfer: Transfer) -> None:
+        """Nobody reads an answer for now; it takes nothing of the link."""
+        self.transfers.discard(transfer)
+        if not self.transfers:
+            self.link.idle()
+
+    def go_on(self, transfer: Transfer, now: float) -> None:
+        """It is read on."""
+        self.transfers.add(transfer)
+        transfer.heard = now
+
     def end(self, transfer: Transfer, *, complete: bool) -> None:
         """Count a request out; `complete`: its body came to its end."""
         self.transfers.discard(transfer)

@@ -50,6 +50,7 @@ class RankedTransport:
         with trace.staying(Stage.NETWORK_QUEUE):
             async with self._gate.passage(request.url, self._rank, bulk=request.bulk) as passage:
                 self._counters.requested(trace, perf_counter() - asked)
+                trace.passage = passage
                 async with self._transport.open(request.settled()) as response:
                     passage.answered(response.content_length)
                     trace.at = Stage.BODY
@@ -57,6 +58,7 @@ class RankedTransport:
                     try:
                         yield counted
                     finally:
+                        trace.passage = None
                         counted.close()
 
 
@@ -77,6 +79,10 @@ class _CountedResponse:
         self._trace = trace
         self._on_progress = on_progress
         self._received = 0
+
+    @property
+    def status(self) -> int:
+        return getattr(self._response, "status", 200)
 
     @property
     def headers(self) -> Mapping[str, str]:

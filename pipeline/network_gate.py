@@ -102,6 +102,7 @@ class NetworkGate:
         try:
             yield passage
         finally:
+            passage.go_on()
             rank.unwatch(passage.ranked_anew)
             self._end(passage.transfer, complete=passage.complete)
 
@@ -124,6 +125,17 @@ class NetworkGate:
         """A request under way is wanted sooner or later than before."""
         self._under_way.ranked_anew(passage.transfer)
         self._grant_soon()
+
+    def rest(self, passage: Passage) -> None:
+        """Nobody reads an answer for now: what waits for its slot goes."""
+        self._under_way.discard(passage.transfer)
+        passage.origin.host.rest(passage.transfer)
+        self._grant_soon()
+
+    def go_on(self, passage: Passage) -> None:
+        """An answer is read on: it takes a slot, if there is none one more than there are."""
+        self._under_way.add(passage.transfer)
+        passage.origin.host.go_on(passage.transfer, self._clock())
 
     async def clear(self, passage: Passage) -> None:
         """Wait while the user waits for something else of the passage's origin."""
@@ -242,17 +254,31 @@ class Passage:
         complete: The body came to its end.
     """
 
-    __slots__ = ("_gate", "complete", "origin", "transfer")
+    __slots__ = ("_gate", "_rests", "complete", "origin", "transfer")
 
     def __init__(self, gate: NetworkGate, origin: _Origin, transfer: Transfer) -> None:
         self._gate = gate
         self.origin = origin
         self.transfer = transfer
         self.complete = False
+        self._rests = False
 
     def ranked_anew(self) -> None:
         """It is wanted sooner or later than before."""
-        self._gate.ranked_anew(self)
+        if not self._rests:
+            self._gate.ranked_anew(self)
+
+    def rest(self) -> None:
+        """It gives its slot back while nobody reads its answer."""
+        if not self._rests:
+            self._rests = True
+            self._gate.rest(self)
+
+    def go_on(self) -> None:
+        """It takes a slot again, and waits for none."""
+        if self._rests:
+            self._rests = False
+            self._gate.go_on(self)
 
     async def clear(self) -> None:
         """A long answer waits while it would be in the way of what the user waits for."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reactivex.disposable import Disposable
 
 from cornerstream.batches import FrameLists
+from cornerstream.budget import HeldBytes
 from cornerstream.cache import ByteCache
 from cornerstream.encoded_frames import FrameTier, size_of
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
@@ -18,12 +19,13 @@ from cornerstream.link import LinkEstimate
 from cornerstream.list_rules import ListRules
 from cornerstream.series_retrieval import SeriesRetrievals
 from cornerstream.series_rules import SeriesRules
-from cornerstream.shared_runs import FileRun, ValueRun, no_such_frame
+from cornerstream.shared_files import SharedFiles
+from cornerstream.shared_runs import ValueRun
 from cornerstream.waiting import Place, Run, Waiter
 from cornerstream.wanted import FrameWaiter, Upcoming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from reactivex import Observable
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
@@ -85,8 +87,11 @@ class SharedResources:
         self.disk: DiskLane | None = None
         self.recorder = recorder
         self.values: dict[Hashable, ValueRun[Any]] = {}
-        self.files: dict[Hashable, FileRun] = {}
-        self.lists = FrameLists(ListRules(limits, self.kept.budget, context, self._hold, self._take, cached, recorder))
+        rules = ListRules(limits, self.kept.budget, context, self._hold, self._take, cached, recorder)
+        self.lists = FrameLists(rules)
+        self.held = HeldBytes()
+        self.kept.shared.join(self.held)
+        self.files = SharedFiles(self.kept, self.held, limits, context, rules.upcoming, self.put, recorder)
         self.series = SeriesRetrievals(
             SeriesRules(self.kept.budget, context, self._hold_frame, self._take_frame, cached, link, recorder)
         )
@@ -113,7 +118,7 @@ class SharedResources:
         """Cancel every run and forget every value."""
         self.lists.clear()
         self.series.clear()
-        runs: list[Run] = [*self.values.values(), *self.files.values()]
+        runs: list[Run] = list(self.values.values())
         self.values.clear()
         self.files.clear()
         for run in runs:
@@ -141,6 +146,7 @@ class SharedResources:
     def _ended(self, upcoming: Upcoming) -> None:
         self.lists.ended(upcoming)
         self.series.ended(upcoming)
+        self.files.announced_no_more()
 
 
 class RankedResources:
@@ -180,18 +186,7 @@ class RankedResources:
 
         def subscribe(observer: ObserverBase[EncodedFrame], _: SchedulerBase | None = None) -> DisposableBase:
             waiter = Waiter(observer, self._rank, self._on_progress, frame_number)
-            kept = self._shared.kept.get(key)
-            if kept is not None:
-                _from_kept(waiter, kept)
-                return Disposable()
-            run = self._shared.files.get(key)
-            if run is not None and run.may_have(frame_number):
-                run.wait(waiter)
-            else:
-                run = FileRun(self._shared, key)
-                run.add(waiter)
-                run.start(frames)
-            return Place(run, waiter)
+            return self._shared.files.join(key, frames, waiter)
 
         return Stage(subscribe)
 
@@ -225,12 +220,3 @@ class RankedResources:
     ) -> Observable[EncodedFrame]:
         """Take the kept frame of an image, or have it of its source and keep it where that pays."""
         return self._shared.frames.first(image_id, source, self._rank, with_its_file=with_its_file)
-
-
-def _from_kept(waiter: Waiter[EncodedFrame], kept: Kept) -> None:
-    frames: Mapping[int, EncodedFrame] = kept.value  # type: ignore[assignment]  # a file's key keeps its frames
-    encoded = frames.get(waiter.number)
-    if encoded is None:
-        waiter.observer.on_error(no_such_frame(len(frames)))
-    else:
-        waiter.succeed(encoded)

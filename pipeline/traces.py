@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,18 @@ class Stage(StrEnum):
 _ORDER = {stage: place for place, stage in enumerate(Stage)}
 
 
+class Resting(Protocol):
+    """A request under way that can make room for others while nobody reads its answer."""
+
+    def rest(self) -> None:
+        """Take no slot."""
+        ...
+
+    def go_on(self) -> None:
+        """Take one again, even if all are taken."""
+        ...
+
+
 class Trace:
     """The stage and the bytes of one load, or of one fetch that several loads share. Touched on the loop only.
 
@@ -37,15 +49,17 @@ class Trace:
         at: The stage of its own work; `None` between two.
         received: Bytes of bodies that are its own.
         started: It has had a slot of a lane, or what it waits for has.
+        passage: Its request under way, which may rest.
     """
 
-    __slots__ = ("_waited_by", "_waits_for", "at", "image_id", "received", "started")
+    __slots__ = ("_waited_by", "_waits_for", "at", "image_id", "passage", "received", "started")
 
     def __init__(self, image_id: ImageId | None = None) -> None:
         self.image_id = image_id
         self.at: Stage | None = None
         self.received = 0
         self.started = False
+        self.passage: Resting | None = None
         self._waits_for: dict[Trace, None] = {}
         self._waited_by: dict[Trace, None] = {}
 
@@ -60,6 +74,16 @@ class Trace:
         """Be at a stage inside the context, and at those that are set in it; at none afterwards."""
         self.at = stage
         return _Stay(self)
+
+    def rest(self) -> None:
+        """Its answer is not read on for now: its reader has no room."""
+        if self.passage is not None:
+            self.passage.rest()
+
+    def go_on(self) -> None:
+        """Its answer is read on."""
+        if self.passage is not None:
+            self.passage.go_on()
 
     def loads(self) -> Iterator[Trace]:
         """The loads it works for: itself, or those that wait for it."""

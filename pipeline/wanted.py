@@ -185,6 +185,17 @@ class Upcoming(Disposable):
                 return
             yield image_id
 
+    def places_of(self, address: str) -> Mapping[int, int]:
+        """The frames of an address, each with its index among all that is wanted."""
+        return self._by_address.get(address, {})
+
+    @cached_property
+    def _by_address(self) -> dict[str, dict[int, int]]:
+        found: dict[str, dict[int, int]] = {}
+        for index, image_id in enumerate(self._image_ids):
+            found.setdefault(image_id.address, {})[image_id.number] = index
+        return found
+
     @cached_property
     def by_series(self) -> Mapping[tuple[str, str], SeriesAhead]:
         """All its images on DICOMweb servers, by the scheme and the address of their series."""

@@ -70,7 +70,7 @@ async def settled(session: Session, at: Served) -> None:
     stats = session.stats()
     assert (stats.running, stats.open_requests, stats.queued_requests) == (0, 0, 0)
     assert (stats.busy_workers, stats.queued_work, stats.tasks) == (0, 0, 0)
-    assert engine.resources.files == {}
+    assert len(engine.resources.files) == 0
     assert engine.resources.values == {}
     assert len(engine.resources.lists) == 0
 

@@ -212,7 +212,9 @@ async def test_a_second_session_asks_for_nothing_again(small_study: PhantomStudy
             assert (session.stats().requests > 0, session.stats().disk_hits) == (True, 0)
         async with Session(disk_cache=disk) as session:
             second = [await session.load(address) for address in addresses]
-            assert session.stats().requests == 0
+            # files have entity tags: the server is asked whether they are still the same, and sends nothing
+            assert session.stats().requests == (len(addresses) if route == "wadouri" else 0)
+            assert session.stats().bytes_received == 0
             assert session.stats().disk_hits >= len(addresses)
         assert all(np.array_equal(one.pixels, two.pixels) for one, two in zip(first, second, strict=True))
         disk.clear()

@@ -314,7 +314,7 @@ class AnyUse(RuleBasedStateMachine):
         engine, figures = self.session._engine, self.session.stats()
         self.loop.run_until_complete(turns(20))
         assert (figures.open_requests, figures.queued_requests, len(engine.board)) == (0, 0, 0)
-        assert (engine.tasks, engine.resources.files, engine.resources.values) == (set(), {}, {})
+        assert (engine.tasks, len(engine.resources.files), engine.resources.values) == (set(), 0, {})
         assert {str(key): number for key, number in engine.cache._pins.items()} == dict(+self.pinned)
         assert not engine.budget._views
 
