@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reactivex import Observer
@@ -17,60 +15,19 @@ from cornerstream.operators.bridge import running_tasks
 from cornerstream.ranks import Lane
 from cornerstream.retrieval_plan import is_faster_as_series
 from cornerstream.series_run import SeriesRun
-from cornerstream.traces import Stage
-from cornerstream.waiting import Waiter, hand_over
+from cornerstream.waiting import hand_over
 from cornerstream.wanted import urgent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reactivex import Observable
-    from reactivex.abc import ObserverBase
-
     from cornerstream.images.frames import EncodedFrame
-    from cornerstream.ranks import RankCell
     from cornerstream.series_rules import SeriesKey, SeriesRules
     from cornerstream.series_run import Retrieve
+    from cornerstream.series_waiter import SeriesWaiter
 
 _ALONE = 2  # images that do not wait for the server's order when a retrieval starts
 _AGAIN = 16  # images asked for after which it is looked at once more whether one should
-_ENTRY_BYTES = 4096  # what a frame's description takes while it is held
-
-
-class SeriesWaiter(Waiter[Any]):
-    """One load that waits for an image of a series.
-
-    Attributes:
-        uid: The SOP Instance UID.
-        own: Its own request; `None` while it waits for the retrieval.
-    """
-
-    __slots__ = ("_begun", "otherwise", "own", "reranked", "uid")
-
-    def __init__(
-        self,
-        observer: ObserverBase[EncodedFrame],
-        rank: RankCell,
-        on_progress: Callable[[Progress], None],
-        uid: str,
-        otherwise: Observable[EncodedFrame],
-    ) -> None:
-        super().__init__(observer, rank, on_progress)
-        self.uid = uid
-        self.otherwise = otherwise
-        self.own: SerialDisposable | None = None
-        self.reranked: Callable[[], None] | None = None
-        self._begun = perf_counter()
-
-    @property
-    def is_sent(self) -> bool:
-        """Its own request is under way."""
-        trace = self.rank.trace
-        return self.own is not None and trace is not None and trace.stage not in {Stage.ELSEWHERE, Stage.NETWORK_QUEUE}
-
-    def receive(self, frame: EncodedFrame) -> None:
-        """Its image is here."""
-        self.succeed(replace(frame, timings={"fetch": perf_counter() - self._begun}))
 
 
 class SeriesFrames:
@@ -89,7 +46,7 @@ class SeriesFrames:
         self._forget = forget
         self._tasks = running_tasks.get()
         self._waiting: dict[str, list[SeriesWaiter]] = {}
-        self._held: dict[str, int] = {}
+        self._held: dict[str, tuple[int, int]] = {}  # memory, and bytes that came for it
         self._run: SeriesRun | None = None
         self._retrieve: Retrieve | None = None
         self._due = False
@@ -98,10 +55,10 @@ class SeriesFrames:
 
     def join(self, waiter: SeriesWaiter, retrieve: Retrieve) -> None:
         """Answer with a frame that is here, wait for the retrieval, or let the image have its own request."""
-        held = self._take(waiter.uid)
-        if held is not None:
-            hand_over(None, held.nbytes, waiter.rank, self._rules.recorder)
-            waiter.receive(held)
+        frame, nbytes = self._take(waiter.uid)
+        if frame is not None:
+            hand_over(None, nbytes, waiter.rank, self._rules.recorder)
+            waiter.receive(frame)
             self._tidy()
             return
         self._retrieve = retrieve
@@ -112,7 +69,7 @@ class SeriesFrames:
             self._run.rank.join(waiter.rank)
         else:
             waiter.own = SerialDisposable()
-            self._go_alone(waiter)
+            self._go_alone(waiter, waiter.own)
             self._consider()
 
     def leave(self, waiter: SeriesWaiter) -> None:
@@ -126,15 +83,15 @@ class SeriesFrames:
         self._waiting.clear()
         if self._run is not None:
             self._run.cancel()
-        self._rules.held -= sum(self._held.values())
-        self._held.clear()
+        for uid in tuple(self._held):
+            self._take(uid)
 
     def drop_unannounced(self) -> None:
         """Let go of what came early and nobody is going to want."""
         for uid in self._held.keys() - set(self._rules.later(self._key)):
-            frame = self._take(uid)
-            if frame is not None and self._rules.recorder is not None:
-                self._rules.recorder.in_vain(frame.nbytes)
+            _, nbytes = self._take(uid)
+            if self._rules.recorder is not None:
+                self._rules.recorder.in_vain(nbytes)
         self._tidy()
 
     def _tidy(self) -> None:
@@ -200,9 +157,11 @@ class SeriesFrames:
         missing = len({waiter.uid for waiter in unsent}.union(set(self._rules.later(self._key)) - self._waiting.keys()))
         count, nbytes = self._came
         case = self._rules.case(self._key, missing, nbytes / count if count else 0.0)
-        if is_faster_as_series(case):
-            allowance = max(case.total * case.image_bytes, float(_ENTRY_BYTES))
-            self._begin(self._retrieve, unsent[max(0, _ALONE - (len(waiting) - len(unsent))) :], allowance)
+        if not case.image_bytes:
+            self._patience = 0  # the first of them will tell
+        elif is_faster_as_series(case):
+            sent = len(waiting) - len(unsent)
+            self._begin(self._retrieve, unsent[max(0, _ALONE - sent) :], case.total * case.image_bytes)
 
     def _begin(self, retrieve: Retrieve, waiters: list[SeriesWaiter], allowance: float) -> None:
         lane = min((upcoming.lane for upcoming, _ in self._rules.announced(self._key)), default=Lane.PREFETCH)
@@ -224,11 +183,11 @@ class SeriesFrames:
     def _leave_run(self, run: SeriesRun, waiter: SeriesWaiter) -> None:
         run.rank.leave(waiter.rank)
         waiter.own = SerialDisposable()
-        asyncio.get_running_loop().call_soon(self._go_alone, waiter)  # not from inside somebody's subscribe
+        asyncio.get_running_loop().call_soon(self._go_alone, waiter, waiter.own)  # not from inside somebody's subscribe
 
-    def _go_alone(self, waiter: SeriesWaiter) -> None:
-        if waiter.own is None or not self._waits(waiter):
-            return
+    def _go_alone(self, waiter: SeriesWaiter, own: SerialDisposable) -> None:
+        if waiter.own is not own:
+            return  # it has left meanwhile
 
         def on_next(frame: EncodedFrame) -> None:
             self._rules.came[self._origin] += 1
@@ -243,7 +202,7 @@ class SeriesFrames:
             self._end_alone(waiter)
             waiter.observer.on_completed()
 
-        own, token = waiter.own, running_tasks.set(self._tasks)
+        token = running_tasks.set(self._tasks)
         try:
             own.disposable = follow(waiter.otherwise, Observer(on_next, on_error, on_completed))
         finally:
@@ -283,14 +242,16 @@ class SeriesFrames:
         if not self._rules.comes_later(self._key, uid):
             return False
         hand_over(run.rank, nbytes, None, self._rules.recorder)
-        self._held[uid] = frame.nbytes + _ENTRY_BYTES
-        self._rules.held += self._held[uid]
-        self._rules.hold((*self._key, uid), frame, self._held[uid])
+        size = max(nbytes, frame.nbytes)
+        self._held[uid] = size, nbytes
+        self._rules.held += size
+        self._rules.hold((*self._key, uid), frame, size)
         return True
 
-    def _take(self, uid: str) -> EncodedFrame | None:
-        size = self._held.pop(uid, None)
-        if size is None:
-            return None
+    def _take(self, uid: str) -> tuple[EncodedFrame | None, int]:
+        """A frame that came early, if it was kept, and the bytes that came for it."""
+        if uid not in self._held:
+            return None, 0
+        size, nbytes = self._held.pop(uid)
         self._rules.held -= size
-        return self._rules.take((*self._key, uid))
+        return self._rules.take((*self._key, uid)), nbytes

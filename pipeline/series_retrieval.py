@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cornerstream.images.instance_address import instance_address
 from cornerstream.images.stage import follow
-from cornerstream.series_frames import SeriesFrames, SeriesWaiter
+from cornerstream.series_frames import SeriesFrames
+from cornerstream.series_waiter import SeriesWaiter
 from cornerstream.waiting import Place
 
 if TYPE_CHECKING:

@@ -37,7 +37,8 @@ async def retrieve_instances(request: web.Request) -> Reply:
         raise web.HTTPNotAcceptable(
             text='stored files only: multipart/related; type="application/dicom"; transfer-syntax=*'
         )
-    return related(await asyncio.to_thread(lambda: [_file_part(one) for one in found]), DICOM)
+    root = request.path.partition("/studies/")[0]
+    return related(await asyncio.to_thread(lambda: [_file_part(one, root) for one in found]), DICOM)
 
 
 async def retrieve_frames(request: web.Request) -> Reply:
@@ -122,7 +123,9 @@ def _little_endian(frame: EncodedFrame) -> bytes:
     return np.frombuffer(frame.data, f">u{width}").astype(f"<u{width}").tobytes()
 
 
-def _file_part(instance: IndexedInstance) -> Part:
+def _file_part(instance: IndexedInstance, root: str) -> Part:
     path, length = instance.path, instance.path.stat().st_size
     content_type = f"{DICOM}; transfer-syntax={instance.transfer_syntax_uid}"
-    return Part(content_type, length, lambda: file_chunks(path, 0, length))
+    series = f"{root}/studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
+    location = f"{series}/instances/{instance.sop_instance_uid}"
+    return Part(content_type, length, lambda: file_chunks(path, 0, length), location)
