@@ -14,7 +14,7 @@ from cornerstream.operators.decoder_table import NATIVE, decoder_for
 from cornerstream.operators.map_ordered import Ready, map_ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from reactivex import Observable
 
@@ -87,11 +87,11 @@ def decompress(
             return None
         return Ready(decode_frame(frame if target is None else replace(frame, target=target), prefer, limits))
 
-    async def decode(frame: EncodedFrame) -> DecodedFrame:
+    def decode(frame: EncodedFrame) -> Awaitable[DecodedFrame]:
         """Choose, then hand over."""
         decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
         frame = frame if target is None else replace(frame, target=target)
-        return await workers.run(decode_frame, frame, prefer, limits, holds_lock=not decoder.releases_gil)
+        return workers.run(decode_frame, frame, prefer, limits, holds_lock=not decoder.releases_gil)
 
     return map_ordered(decode, max_concurrent, at_once=at_once)
 

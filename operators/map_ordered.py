@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reactivex.abc import DisposableBase
@@ -48,7 +49,7 @@ def map_ordered(
     error ends the sequence and cancels the other calls; dispose cancels every call, from any thread.
 
     Args:
-        function: Called once a value, as its turn comes.
+        function: Called once a value, as its turn comes. A future that it returns is awaited as it is, a coroutine in a task.
         max_concurrent: Calls running at once, from 1.
         max_waiting: Results held because an earlier one is not there yet; while there are so many, no further call
             starts, so that one slow call does not fill the memory with what follows it. As many as `max_concurrent` if
@@ -135,8 +136,8 @@ class _Ordered(Generic[T, R]):
         self._waiting.clear()
         calls, self._calls = self._calls, deque()
         for call in calls:
-            if call.task is not asyncio.current_task():
-                call.cancel()
+            if call.future is not None and call.future is not asyncio.current_task():
+                call.future.cancel()
 
     def _start(self) -> None:
         while (
@@ -149,8 +150,7 @@ class _Ordered(Generic[T, R]):
             self._calls.append(call)
             value = self._waiting.popleft()
             if self._at_once is None or not self._is_ready(call, self._at_once, value):
-                self._running += 1
-                call.task = spawn(self._run(call, value), self._loop)
+                self._begin(call, value)
 
     def _is_ready(self, call: _Call[R], at_once: Callable[[T], Ready[R] | None], value: T) -> bool:
         """Take and send a result that is ready; false where `function` is needed."""
@@ -166,20 +166,36 @@ class _Ordered(Generic[T, R]):
         self._send()
         return True
 
-    async def _run(self, call: _Call[R], value: T) -> None:
+    def _begin(self, call: _Call[R], value: T) -> None:
+        self._running += 1
         try:
-            call.result.append(await self._function(value))
-        except asyncio.CancelledError:
-            if was_cancelled(call.task):
-                raise
-            call.error = CancelledError()
+            result = self._function(value)
         except Exception as error:  # noqa: BLE001 - whatever the function raises is the observer's to see
-            call.error = error
-        finally:
+            self._end(call, error)
+            return
+        call.future = result if isinstance(result, asyncio.Future) else spawn(result, self._loop)
+        call.future.add_done_callback(partial(self._ended, call))
+
+    def _ended(self, call: _Call[R], future: asyncio.Future[R]) -> None:
+        failure: BaseException | None
+        if not future.cancelled():
+            failure = future.exception()
+        elif isinstance(future, asyncio.Task) and was_cancelled(future):
             self._running -= 1
-        call.done = True
-        self._send()
+            return  # whoever cancelled it wants to hear no more
+        else:
+            failure = CancelledError()
+        if failure is None:
+            call.result.append(future.result())
+        elif not isinstance(failure, Exception):
+            raise failure  # it is the program's, and ends the loop
+        self._end(call, failure)
         self._start()
+
+    def _end(self, call: _Call[R], error: Exception | None) -> None:
+        self._running -= 1
+        call.future, call.error, call.done = None, error, True
+        self._send()
 
     def _send(self) -> None:
         if self._sending:  # an on_next made the source go on: the outer turn sends what that completed
@@ -207,16 +223,12 @@ class _Ordered(Generic[T, R]):
 
 
 class _Call(Generic[R]):
-    """One call: its task, then its result or its error."""
+    """One call: its future, then its result or its error."""
 
-    __slots__ = ("done", "error", "result", "task")
+    __slots__ = ("done", "error", "future", "result")
 
     def __init__(self) -> None:
-        self.task: asyncio.Task[None] | None = None
+        self.future: asyncio.Future[R] | None = None
         self.result: list[R] = []
         self.error: Exception | None = None
         self.done = False
-
-    def cancel(self) -> None:
-        if self.task is not None:
-            self.task.cancel()

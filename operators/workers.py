@@ -22,6 +22,12 @@ class ExecutorWorkers:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:  # noqa: ARG002
+    def run(
+        self,
+        function: Callable[..., T],
+        /,
+        *args: object,
+        holds_lock: bool = False,  # noqa: ARG002
+    ) -> asyncio.Future[T]:
         """Run `function(*args)` on the executor; cancelled before it starts, it never starts."""
-        return await asyncio.wrap_future(self._executor.submit(function, *args))
+        return asyncio.wrap_future(self._executor.submit(function, *args))

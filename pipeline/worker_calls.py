@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cornerstream.gate import RankedHeap
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from cornerstream.ranks import RankCell
 
 T = TypeVar("T")
-ON_DECK = 1
 
 
 class Pools(Protocol):
@@ -61,7 +59,7 @@ class Call(asyncio.Future[T]):
     __slots__ = (
         "args",
         "asked",
-        "ends_at",
+        "began",
         "entry",
         "function",
         "job",
@@ -72,6 +70,11 @@ class Call(asyncio.Future[T]):
         "terms",
         "trace",
     )
+
+    pool: Executor  # where its job is
+    began: float  # since it has a slot
+    number: int  # since it waits
+    entry: int
 
     def __init__(
         self, lane: WorkerLane, function: Callable[..., T], args: tuple[object, ...], rank: RankCell, terms: Terms
@@ -84,11 +87,8 @@ class Call(asyncio.Future[T]):
         self.terms = terms
         self.trace = rank.trace or Trace()
         self.trace.at = Stage.WORKER_QUEUE
-        self.asked = perf_counter()
-        self.ends_at: float | None = None
-        self.number = self.entry = 0
+        self.asked = lane.loop.time()
         self.job: Future[T] | None = None
-        self.pool: Executor | None = None
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Leave the lane, before this returns: no worker begins it any more."""
@@ -110,10 +110,14 @@ class Call(asyncio.Future[T]):
         """End it as its job has ended, unless nobody waits for that any more."""
         if self.done():
             return
-        self.trace.at = None
-        if job.cancelled():
+        try:
+            error = job.exception()  # not raised here, so that its traceback does not hold on to this call
+        except CancelledError:
+            self.trace.at = None
             super().cancel()
-        elif (error := job.exception()) is None:
+            return
+        if error is None:
+            self.trace.at = None
             self.set_result(job.result())
         elif isinstance(error, BrokenExecutor):
             self.fail(_caused(DecodeError(f"a worker died in the middle of its work: {error}"), error))
@@ -149,6 +153,7 @@ class WorkerLane:
         self.loop = loop
         self.slots = slots
         self._pools = pools
+        self._depth = max(1, slots // 2)  # the more workers, the more of them end while the loop does something else
         self._recorder = recorder
         self._numbers = count()
         self._heap: RankedHeap[Call[Any]] = RankedHeap()
@@ -196,7 +201,7 @@ class WorkerLane:
             call.number = next(self._numbers)
             rank.watch(call.reranked)
             self._wait(call)
-            if len(self._deck) < ON_DECK:
+            if len(self._deck) < self._depth:
                 self._fill_deck()
             elif call.key < self._deck[-1].key:
                 self._look_soon()
@@ -251,20 +256,24 @@ class WorkerLane:
         self._fill_deck()
 
     def _fill_deck(self) -> None:
+        """Whoever is on deck goes before whoever waits, as far as ranks are known now."""
+        deck = self._deck
         while (first := self._heap.first()) is not None:
-            if self._deck and first.key < self._deck[-1].key and self._take_back():
+            if deck and first.key < max([call.key for call in deck]) and self._take_back():
                 continue
-            if len(self._deck) >= ON_DECK or not self._would_wait(first):
+            if len(deck) >= self._depth:
                 return
-            if self._submit(self._take(first)):
-                self._deck.append(first)
+            pool = self._pools.pool(in_process=first.terms.in_process)
+            if not self._is_full(pool):
+                return
+            if self._submit(self._take(first), pool):
+                deck.append(first)
             else:
                 first.rank.unwatch(first.reranked)
 
-    def _would_wait(self, call: Call[Any]) -> bool:
+    def _is_full(self, pool: Executor) -> bool:
         """A pool of ours, every worker of which is busy with our calls: what it is given now begins when one of them ends."""
-        pool = self._pools.pool(in_process=call.terms.in_process)
-        return self._pools.is_own(pool) and all(one.pool is pool for one in self._running)
+        return self._pools.is_own(pool) and {call.pool for call in self._running} == {pool}
 
     def _take_back(self) -> bool:
         """Let the last one on deck wait again, unless it has begun."""
@@ -281,34 +290,33 @@ class WorkerLane:
         return True
 
     def _start(self, call: Call[Any]) -> None:
-        if self._submit(call):
+        if self._submit(call, self._pools.pool(in_process=call.terms.in_process)):
             self._begin(call)
 
-    def _submit(self, call: Call[Any]) -> bool:
+    def _submit(self, call: Call[Any], pool: Executor) -> bool:
         """Give a call to its pool; false where that refuses it."""
         try:
-            call.pool = self._pools.pool(in_process=call.terms.in_process)
-            call.job = call.pool.submit(call.function, *call.args)
+            job = pool.submit(call.function, *call.args)
         except (BrokenExecutor, RuntimeError) as error:
             call.fail(_caused(_refusal(error), error))
         except Exception as error:  # noqa: BLE001 - whatever the executor raises is the caller's to see
             call.fail(error)
         else:
-            call.job.add_done_callback(partial(self._hear, call))
+            call.pool, call.job = pool, job
+            job.add_done_callback(partial(self._hear, call))
             return True
         return False
 
     def _begin(self, call: Call[Any]) -> None:
         """A call has a slot from now on."""
         self._running.add(call)
+        call.began = self.loop.time()
         if call.done():
             return
         if self._recorder is not None:
-            self._recorder.worked_on(call.trace, perf_counter() - call.asked)
-        if call.terms.seconds is not None and not isinstance(call.pool, ProcessWorkers):
-            call.ends_at = self.loop.time() + call.terms.seconds
-            if self._clock is None:
-                self._clock = self.loop.call_at(call.ends_at, self._look_at_clock)
+            self._recorder.worked_on(call.trace, call.began - call.asked)
+        if self._clock is None and call.terms.seconds is not None:
+            self._clock = self.loop.call_at(call.began + call.terms.seconds, self._look_at_clock)
 
     # What ends
 
@@ -353,6 +361,9 @@ class WorkerLane:
 
     def _look(self) -> None:
         self._looks = False
+        keys = [call.key for call in self._deck]
+        while self._deck and keys != sorted(keys) and self._take_back():
+            pass  # they are put there again, in order
         self._fill()
 
     def _look_at_clock(self) -> None:
@@ -360,14 +371,13 @@ class WorkerLane:
         self._clock = None
         now, left = self.loop.time(), []
         for call in self._running:
-            if call.ends_at is None or call.done():
+            seconds = call.terms.seconds
+            if seconds is None or isinstance(call.pool, ProcessWorkers) or call.done():
                 continue
-            if now >= call.ends_at:
-                call.fail(
-                    LimitError(f"it took longer than {call.terms.seconds:g} s on a worker (limits.decode_seconds)")
-                )
+            if now >= call.began + seconds:
+                call.fail(LimitError(f"it took longer than {seconds:g} s on a worker (limits.decode_seconds)"))
             else:
-                left.append(call.ends_at)
+                left.append(call.began + seconds)
         if left:
             self._clock = self.loop.call_at(min(left), self._look_at_clock)
 

@@ -12,7 +12,7 @@ from reactivex.scheduler.scheduler import Scheduler
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.process_workers import default_workers
 from cornerstream.ranks import Lane, Rank, RankCell
-from cornerstream.worker_calls import Terms, WorkerLane
+from cornerstream.worker_calls import Call, Terms, WorkerLane
 from cornerstream.worker_pools import WorkerPools
 
 if TYPE_CHECKING:
@@ -177,6 +177,6 @@ class RankedWorkers:
         self._rank = rank
         self._decoding = decoding
 
-    async def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> T:
+    def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> Call[T]:
         """See `Workers.run`."""
-        return await self._lane.call(function, args, self._rank, self._decoding[holds_lock])
+        return self._lane.call(function, args, self._rank, self._decoding[holds_lock])
