@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import threading
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from cornerstream.phantom import write_study
 from cornerstream.ranks import Rank, RankCell
 from cornerstream.session import Session
+from tests.support.cancelling import HeldThreads, connecting, turn_until, unanswered
 from tests.support.leaks import nothing_left
 from tests.support.study import Served, served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from cornerstream.images.image import Image
@@ -75,26 +72,6 @@ async def settled(session: Session, at: Served) -> None:
     assert len(engine.resources.lists) == 0
 
 
-class HeldExecutor(Executor):
-    """Runs work in a thread, but not before the test lets it."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1)
-        self.go = threading.Event()
-        self.began = threading.Event()
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        def work() -> Any:
-            self.began.set()
-            assert self.go.wait(30)
-            return fn(*args, **kwargs)
-
-        return self._pool.submit(work)
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._pool.shutdown(wait, cancel_futures=cancel_futures)
-
-
 def image_id(at: Served, route: str, index: int, fault: str = "") -> str:
     if route == "wadors":
         return at.wadors(at.study.series[1], index, f"?fault={fault}" if fault else "")
@@ -117,39 +94,20 @@ async def test_while_queued(study: PhantomStudy, route: str) -> None:
         assert (queued.late, holder.late) == (0, 0)
 
 
-async def turn_until(condition: Callable[[], bool]) -> None:
-    """Let the loop go round until a condition holds; the test's time limit bounds it."""
-    while not condition():  # noqa: ASYNC110 - the figures of a session have no event to wait for
-        await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("route", ROUTES)
 async def test_while_connecting(route: str) -> None:
-    """A port whose queue of connections is full: the next client waits for the answer to its SYN."""
     path = "/studies/1/series/2/instances/3/frames/1" if route == "wadors" else "/x.dcm"
-    with socket.socket() as server, socket.socket() as first, socket.socket() as second:
-        server.bind(("127.0.0.1", 0))
-        server.listen(0)
-        port = server.getsockname()[1]
-        for filler in (first, second):
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
+    with unanswered() as port:
         async with nothing_left(), Session() as session:
-            ours = {one.laddr for one in connecting(port)}
+            others = connecting(port)
             watch = Watch(session.load(f"{route}:http://127.0.0.1:{port}{path}"))
-            await turn_until(lambda: {one.laddr for one in connecting(port)} > ours)
+            await turn_until(lambda: connecting(port) > others)
             assert session.stats().tasks > 0
             watch.cancel()
             await turn_until(lambda: session.stats().tasks == 0)
-            assert {one.laddr for one in connecting(port)} == ours
+            assert connecting(port) == others
             assert (watch.late, watch.images, watch.errors) == (0, [], [])
             assert (session.stats().open_requests, session.stats().running) == (0, 0)
-
-
-def connecting(port: int) -> list[Any]:
-    """Connections of this process to a port that nobody has answered."""
-    found = psutil.Process().net_connections("tcp")
-    return [one for one in found if one.status == psutil.CONN_SYN_SENT and one.raddr[1:] == (port,)]
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -190,14 +148,15 @@ async def test_while_queued_for_a_worker(study: PhantomStudy, route: str) -> Non
 @pytest.mark.parametrize("route", ROUTES)
 async def test_while_decoding(study: PhantomStudy, route: str) -> None:
     """A running decode cannot be interrupted: it keeps its slot, and its result is dropped."""
-    executor = HeldExecutor()
+    executor = HeldThreads()
+    executor.hold()
     async with nothing_left(), served(study) as at, Session(executor=executor, max_workers=1) as session:
         watch = Watch(session.load(image_id(at, route, 0)))
-        assert await asyncio.to_thread(executor.began.wait, 30)
+        await turn_until(lambda: executor.begun)
         watch.cancel()
         await turn_until(lambda: session.stats().running == 0)
         assert session.stats().busy_workers == 1
-        executor.go.set()
+        executor.release()
         await settled(session, at)
         assert (watch.late, watch.images, watch.errors) == (0, [], [])
         assert session.stats().cached_bytes == 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cornerstream.server.app import create_app
+from cornerstream.server.faults import FAULTS
 from cornerstream.server.ledger import LEDGER, Ledger
 from cornerstream.server.running import ServerAddress, running_app
 
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A running server and the study it serves."""
+    """A running server and the study it serves.
+
+    Attributes:
+        faults: Fault by regular expression; see `FaultBook.rules`.
+    """
 
     study: PhantomStudy
     address: ServerAddress
     ledger: Ledger
+    faults: dict[str, str] = field(default_factory=dict)
 
     def wadors(self, series: PhantomSeries, index: int, query: str = "") -> str:
         """Image id of a frame; of a multi-frame instance, `index` counts its frames."""
@@ -52,6 +58,6 @@ async def served(study: PhantomStudy) -> AsyncIterator[Served]:
     app = create_app(study.folder, faults=True)
     try:
         async with running_app(app) as address:
-            yield Served(study, address, app[LEDGER])
+            yield Served(study, address, app[LEDGER], app[FAULTS].rules)
     finally:  # the server reads files on the loop's own threads; what they still read is not a load's
         await asyncio.get_running_loop().shutdown_default_executor()
