@@ -113,7 +113,7 @@ class AiohttpTransport:
             _about(error, request)
             raise
         finally:
-            response.close()  # does nothing to a connection that went back to the pool at the end of its body
+            _cut(response)  # does nothing to a connection that went back to the pool at the end of its body
 
     async def _follow(self, request: HttpRequest) -> tuple[ClientResponse, URL]:
         """Send the request and follow its redirects by hand: aiohttp's own take credentials along."""
@@ -124,7 +124,7 @@ class AiohttpTransport:
             response = await self._get(url, merge_headers(_ALWAYS, self._headers.get(origin_of(url), {}), own))
             if response.status == 200 or (response.status == 206 and "Range" in own):
                 return response, url
-            response.close()
+            _cut(response)
             if response.status not in REDIRECTS:
                 raise status_error(url, response.status, response.headers.get("Retry-After"))
             location = response.headers.get("Location")
@@ -136,11 +136,14 @@ class AiohttpTransport:
         raise LimitError(f"more than limits.redirects={self._limits.redirects} redirects")
 
     async def _get(self, url: URL, headers: Mapping[str, str]) -> ClientResponse:
+        from cornerstream.operators.connections import cut_on_failure  # noqa: PLC0415 - aiohttp comes with it
+
         session = self._opened()
         try:
             # A header that drips, or 1xx answers without end, are no silence to aiohttp.
-            async with timeout(self._limits.connect_seconds + self._limits.read_seconds):
-                return await session.get(url, headers=headers, allow_redirects=False)
+            with cut_on_failure():
+                async with timeout(self._limits.connect_seconds + self._limits.read_seconds):
+                    return await session.get(url, headers=headers, allow_redirects=False)
         except Exception as error:
             raise fetch_error(error, url, self._limits) from error
 
@@ -148,7 +151,9 @@ class AiohttpTransport:
         if self._closed:
             raise FetchError("the transport is closed")
         if self._session is None:
-            self._session = _new_session(self._limits, self._ssl, self._names)
+            from cornerstream.operators.connections import new_session  # noqa: PLC0415 - aiohttp comes with it
+
+            self._session = new_session(self._limits, self._ssl, self._names)
         return self._session
 
 
@@ -264,26 +269,12 @@ class AiohttpResponse:
         return FetchError(f"{describe(self._url)} answered {self._response.status} with an empty body")
 
 
+def _cut(response: ClientResponse) -> None:
+    from cornerstream.operators.connections import cut  # noqa: PLC0415 - aiohttp comes with it
+
+    cut(response)
+
+
 def _about(error: ImageLoadError, request: HttpRequest) -> None:
     if request.image_id is not None:
         error.about(request.image_id)
-
-
-def _new_session(limits: Limits, ssl: SSLContext | None, names: NameLookup) -> ClientSession:
-    import aiohttp  # noqa: PLC0415 - importing cornerstream stays quick
-
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=True if ssl is None else ssl, resolver=names.resolver()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(
-            total=None,
-            connect=limits.connect_seconds,
-            sock_connect=limits.connect_seconds,
-            sock_read=limits.read_seconds,
-        ),
-        auto_decompress=False,
-        requote_redirect_url=False,
-        max_line_size=limits.response_header_bytes,
-        max_field_size=limits.response_header_bytes,
-        max_headers=limits.response_headers,
-    )
