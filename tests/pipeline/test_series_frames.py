@@ -311,3 +311,12 @@ async def test_an_image_that_left_the_budget_is_asked_for_again() -> None:
     server.join(9, upcoming=upcoming)
     assert (9 in server.alone, server.rules.held) == (True, 0)
     assert frame_of(9).nbytes == SIZE
+
+
+async def test_what_somebody_is_getting_already_is_not_held_for_a_stream() -> None:
+    server = SeriesServer()
+    await started(server)
+    server.join(15, Rank(Lane.INTERACTION))
+    server.own[-1].send()
+    server.open[0].send(15)
+    assert server.held == {}

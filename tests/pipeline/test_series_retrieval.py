@@ -1,0 +1,359 @@
+"""Whole series over the network: in one answer, cancelled at the socket, and right with servers that are not as they should."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pydicom.data
+import pytest
+from aiohttp import web
+from pydicom import dcmread
+
+from cornerstream.images.limits import Limits
+from cornerstream.images.metadata import FrameMetadata
+from cornerstream.phantom import CT_SYNTAXES, write_study
+from cornerstream.ranks import Lane
+from cornerstream.server.app import create_app
+from cornerstream.server.running import running_app
+from cornerstream.session import Session
+from tests.support.leaks import nothing_left
+from tests.support.study import served
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from cornerstream.images.image import Image
+    from cornerstream.phantom import PhantomStudy
+    from tests.support.orthanc import Orthanc
+    from tests.support.study import Served
+
+SLICES = 48
+DICOM = 'multipart/related; type="application/dicom"; boundary=b'
+END = b"--b--\r\n"
+FILES = Path(pydicom.data.__file__).parent / "test_files"
+KINDS = (  # native, big endian, deflated, compressed grey and colour, palette, overlay
+    "CT_small.dcm",
+    "MR_small_bigendian.dcm",
+    "MR_small_implicit.dcm",
+    "image_dfl.dcm",
+    "JPEG2000.dcm",
+    "MR_small_RLE.dcm",
+    "MR_small_jpeg_ls_lossless.dcm",
+    "SC_rgb_jpeg_dcmtk.dcm",
+    "SC_rgb_rle.dcm",
+    "SC_rgb_small_odd.dcm",
+    "SC_ybr_full_422_uncompressed.dcm",
+    "examples_palette.dcm",
+    "examples_overlay.dcm",
+    "examples_rgb_color.dcm",
+)
+
+
+HOW_IT_CAME = {"transfer_syntax_uid", "pixel_vr_is_ow"}  # frames of uncompressed files travel as explicit little endian
+TABLES = {"palette", "supplemental_palette", "modality_lut", "voi_luts", "overlays"}  # equal to themselves only
+SAME = {one.name for one in fields(FrameMetadata)} - HOW_IT_CAME - TABLES
+
+
+@pytest.fixture(scope="module")
+def slices(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
+    """One series of single-frame instances."""
+    folder = tmp_path_factory.mktemp("slices")
+    return write_study(folder, slices=SLICES, size=64, cine_frames=0, syntaxes=CT_SYNTAXES[:1])
+
+
+@pytest.fixture(scope="module")
+def many_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One series that has an instance of every kind, twice."""
+    folder = tmp_path_factory.mktemp("kinds")
+    for number, name in enumerate(KINDS * 2):
+        dataset = dcmread(FILES / name)
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.InstanceNumber = "1.2", "1.2.3", number + 1
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number + 1}"
+        dataset.save_as(folder / f"{number:02}.dcm")
+    return folder
+
+
+def series_requests(at: Served) -> list[str]:
+    return [one.url for one in at.ledger.served if "/instances/" not in one.url and not one.url.endswith("metadata")]
+
+
+def ids_of(at: Served) -> list[str]:
+    return [at.wadors(at.study.series[0], index) for index in range(SLICES)]
+
+
+async def as_requests(ids: Sequence[str], **options: Any) -> list[Image]:
+    """The images, each by its own request."""
+    async with Session() as session:
+        return list(await asyncio.gather(*(session.load(one, **options) for one in ids)))
+
+
+async def taught(session: Session, ids: Sequence[str]) -> None:
+    """Let a session see what an origin's answers are like."""
+    async for _ in session.stream(ids[:8], keep=False):
+        pass
+
+
+@pytest.mark.parametrize("how", ["position", "arrival", "prefetch"])
+async def test_a_series_comes_in_one_answer(slices: PhantomStudy, how: Any) -> None:
+    async with nothing_left(), served(slices) as at, Session() as session:
+        ids = ids_of(at)
+        if how == "prefetch":
+            await session.prefetch(ids)
+            images = [await session.load(one) for one in ids]
+        else:
+            images = [image async for image in session.stream(ids, order=how)]
+            images.sort(key=lambda image: ids.index(str(image.image_id)))
+        await at.ledger.wait_until_idle()
+        assert len(series_requests(at)) == 1
+        assert session.stats().requests <= 2 * 18 + 1  # the first ones show what they are like; each has metadata
+        for image, path in zip(images, slices.series[0].files, strict=True):
+            assert np.array_equal(image.pixels, dcmread(path).pixel_array)
+        assert session._made is not None
+        assert (len(session._made.resources.series), session.stats().open_requests) == (0, 0)
+
+
+async def test_in_the_order_of_the_stream_whatever_the_servers(slices: PhantomStudy) -> None:
+    async with nothing_left(), served(slices) as at, Session() as session:
+        ids = ids_of(at)
+        backwards = [str(image.image_id) async for image in session.stream(ids[::-1])]
+        assert backwards == ids[::-1]
+        assert len(series_requests(at)) == 1
+
+
+async def test_a_short_series_takes_requests(slices: PhantomStudy) -> None:
+    async with nothing_left(), served(slices) as at, Session() as session:
+        await taught(session, ids_of(at))
+        assert len([image async for image in session.stream(ids_of(at)[20:35])]) == 15
+        assert not series_requests(at)
+
+
+async def test_whoever_looks_gets_the_image_while_the_answer_is_on_its_way(slices: PhantomStudy) -> None:
+    async with nothing_left(), served(slices) as at, Session() as session:
+        await taught(session, ids_of(at))
+        at.faults[r"/series/[0-9.]+$"] = "hold-body:20000"
+        prefetch = session.prefetch(ids_of(at))
+        image = await session.load(ids_of(at)[40], lane=Lane.INTERACTION)
+        assert image.pixels.shape == (64, 64)
+        prefetch.dispose()
+
+
+@pytest.mark.parametrize("fault", ["404", "406", "500", "cut:100", "cut:20000", "reset:20000", "boundary"])
+async def test_a_server_without_it_costs_nothing_but_one_request(slices: PhantomStudy, fault: str) -> None:
+    async with nothing_left(), served(slices) as at, Session() as session:
+        at.faults[r"/series/[0-9.]+$"] = fault
+        images = [image async for image in session.stream(ids_of(at), keep=False)]
+        assert [str(image.image_id) for image in images] == ids_of(at)
+        assert len(series_requests(at)) == 1
+        assert session.stats().errors == 0
+        async for _ in session.stream(ids_of(at), keep=False):
+            pass
+        assert len(series_requests(at)) == 1
+
+
+async def test_the_images_are_those_that_requests_bring(many_kinds: Path) -> None:
+    async with running_app(create_app(many_kinds)) as address, Session() as session:
+        ids = [
+            f"wadors:{address.dicomweb}/studies/1.2/series/1.2.3/instances/1.2.3.{number + 1}/frames/1"
+            for number in range(2 * len(KINDS))
+        ]
+        expected = await as_requests(ids)
+        await taught(session, ids)
+        before = session.stats().requests
+        images = [image async for image in session.stream(ids, keep=False)]
+        assert session.stats().requests - before < len(ids)
+        for image, other, name in zip(images, expected, KINDS * 2, strict=True):
+            assert image.pixels.dtype == other.pixels.dtype, name
+            assert np.array_equal(image.pixels, other.pixels), name
+            assert np.array_equal(image.to_display(), other.to_display()), name
+            assert (image.image_id, image.nbytes) == (other.image_id, other.nbytes)
+            assert {one: getattr(image, one) for one in SAME} == {one: getattr(other, one) for one in SAME}, name
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_into_memory_of_the_callers(slices: PhantomStudy) -> None:
+    async with nothing_left(), served(slices) as at, Session() as session:
+        volume = np.zeros((SLICES, 64, 64), np.int32)
+        async for _ in session.stream(ids_of(at), out=volume):
+            pass
+        expected = np.stack([dcmread(path).pixel_array for path in slices.series[0].files])
+        assert np.array_equal(volume, expected)
+        assert len(series_requests(at)) == 1
+
+
+@pytest.mark.orthanc
+@pytest.mark.parametrize("order", ["position", "arrival"])
+async def test_orthanc_sends_a_series_in_its_own_order(orthanc: Orthanc, slices: PhantomStudy, order: Any) -> None:
+    orthanc.upload(slices.series[0].files)
+    base = f"{orthanc.dicomweb}/studies/{slices.study_instance_uid}/series/{slices.series[0].series_instance_uid}"
+    ids = [f"wadors:{base}/instances/{uid}/frames/1" for uid in slices.series[0].sop_instance_uids]
+    async with Session() as session:
+        images = [image async for image in session.stream(ids, order=order)]
+        images.sort(key=lambda image: ids.index(str(image.image_id)))
+        for image, path in zip(images, slices.series[0].files, strict=True):
+            assert np.array_equal(image.pixels, dcmread(path).pixel_array)
+        assert session.stats().requests <= 2 * 18 + 1
+
+
+class OddSeries:
+    """A server that answers the retrieval of its series as the test says.
+
+    Args:
+        study: What it serves; all else comes from there as it should.
+        pieces: Of the answer; an empty one waits for `go`.
+        kind: Content-Type of the answer.
+
+    Attributes:
+        asked: Retrievals.
+        left: Set when a client left one before its end.
+    """
+
+    def __init__(self, study: PhantomStudy, *pieces: bytes, kind: str = DICOM) -> None:
+        self.study = study
+        self.asked = 0
+        self.left = asyncio.Event()
+        self.go = asyncio.Event()
+        self.ids: list[str] = []
+        self._pieces = pieces
+        self._kind = kind
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[OddSeries]:
+        app = create_app(self.study.folder)
+
+        @web.middleware
+        async def answer(request: web.Request, handler: Any) -> web.StreamResponse:
+            return await self._answer(request, handler)
+
+        app.middlewares.insert(0, answer)
+        series = self.study.series[0]
+        async with running_app(app) as address:
+            base = f"{address.dicomweb}/studies/{self.study.study_instance_uid}/series/{series.series_instance_uid}"
+            self.ids = [f"wadors:{base}/instances/{uid}/frames/1" for uid in series.sop_instance_uids]
+            yield self
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    async def _answer(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if not request.path.endswith(self.study.series[0].series_instance_uid):
+            response: web.StreamResponse = await handler(request)
+            return response
+        self.asked += 1
+        response = web.StreamResponse(headers={"Content-Type": self._kind})
+        await response.prepare(request)
+        try:
+            for piece in self._pieces:
+                if piece:
+                    await response.write(piece)
+                else:
+                    await self.go.wait()
+            await response.write_eof()
+        except (ConnectionError, asyncio.CancelledError):
+            self.left.set()
+            raise
+        return response
+
+
+def parts(*files: bytes) -> list[bytes]:
+    return [b"--b\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n" for data in files]
+
+
+def files_of(study: PhantomStudy) -> list[bytes]:
+    return [path.read_bytes() for path in study.series[0].files]
+
+
+async def streamed_right(session: Session, at: OddSeries) -> None:
+    images = [image async for image in session.stream(at.ids, keep=False)]
+    assert [str(image.image_id) for image in images] == at.ids
+    for image, path in zip(images, at.study.series[0].files, strict=True):
+        assert np.array_equal(image.pixels, dcmread(path).pixel_array)
+    assert session.stats().errors == 0
+
+
+async def test_an_instance_that_is_left_out_comes_by_its_own_request(slices: PhantomStudy) -> None:
+    files = files_of(slices)
+    del files[30]
+    async with nothing_left(), OddSeries(slices, *parts(*files), END).running() as at, Session() as session:
+        await streamed_right(session, at)
+        await streamed_right(session, at)
+        assert at.asked == 1  # the series is remembered
+
+
+async def test_foreign_and_damaged_instances_are_passed_over(slices: PhantomStudy) -> None:
+    foreign = [(FILES / name).read_bytes() for name in ("CT_small.dcm", "rtplan.dcm", "rtdose_rle.dcm")]
+    pieces = parts(*foreign, b"no file", *files_of(slices))
+    async with nothing_left(), OddSeries(slices, *pieces, END).running() as at, Session() as session:
+        await streamed_right(session, at)
+        assert at.asked == 1
+        assert session.stats().bytes_wasted >= sum(map(len, foreign))
+
+
+async def test_a_server_that_sends_something_else_for_ever_is_left(slices: PhantomStudy) -> None:
+    foreign = parts(b"x" * 100_000) * 20
+    async with nothing_left(), OddSeries(slices, *foreign, b"", END).running() as at, Session() as session:
+        await streamed_right(session, at)
+        await at.left.wait()
+        assert session.stats().bytes_received < 2_000_000
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/zip", "text/html", DICOM.replace("dicom", "octet-stream"), "multipart/related"]
+)
+async def test_another_kind_of_answer_is_not_read(slices: PhantomStudy, kind: str) -> None:
+    async with nothing_left(), OddSeries(slices, b"x" * 1000, b"", kind=kind).running() as at, Session() as session:
+        await streamed_right(session, at)
+        await at.left.wait()
+        assert at.asked == 1
+
+
+async def test_a_server_that_falls_silent_is_left_after_a_while(slices: PhantomStudy) -> None:
+    limits = Limits(read_seconds=0.2)
+    half = parts(*files_of(slices)[:24])
+    async with nothing_left(), OddSeries(slices, *half, b"", END).running() as at, Session(limits=limits) as session:
+        await streamed_right(session, at)
+        await at.left.wait()
+
+
+async def test_a_server_that_pauses_is_waited_for(slices: PhantomStudy) -> None:
+    pieces = parts(*files_of(slices))
+    pieces.insert(24, b"")
+    async with nothing_left(), OddSeries(slices, *pieces, END).running() as at, Session() as session:
+        seen = 0
+        async for image in session.stream(at.ids, keep=False):
+            seen += 1
+            if seen == 20:
+                at.go.set()
+            assert str(image.image_id) == at.ids[seen - 1]
+        assert (seen, at.asked) == (SLICES, 1)
+        assert session.stats().requests <= 2 * 18 + 1
+
+
+async def test_a_series_that_does_not_fit_into_the_budget_takes_requests(slices: PhantomStudy) -> None:
+    files = files_of(slices)
+    budget = 24 * len(files[0])
+    pieces = [*parts(*files[::-1]), END]
+    async with nothing_left(), OddSeries(slices, *pieces).running() as at, Session(cache_bytes=4 * budget) as session:
+        engine = session._engine
+        images = aiter(session.stream(at.ids, keep=False))
+        assert engine.resources.series._rules.room == budget
+        async for _ in images:
+            assert engine.resources.series._rules.held <= budget
+        assert at.asked == 0  # it was known not to fit
+
+
+async def test_leaving_closes_the_socket_and_holds_nothing(slices: PhantomStudy) -> None:
+    half = parts(*files_of(slices)[24:])
+    async with nothing_left(), OddSeries(slices, *half, b"", END).running() as at, Session() as session:
+        images = aiter(session.stream(at.ids, keep=False))
+        resources = session._engine.resources
+        while not resources.series._rules.held:
+            await anext(images)
+        await images.aclose()
+        await at.left.wait()
+        stats = session.stats()
+        assert (len(resources.series), resources.series._rules.held) == (0, 0)
+        assert (stats.running, stats.open_requests, stats.queued_requests, stats.tasks) == (0, 0, 0, 0)
+        assert not [key for key in resources.kept._free if isinstance(key, tuple) and key[0] == "frame"]
