@@ -28,7 +28,7 @@ from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.fetch import Body, read_whole
 from cornerstream.operators.protocols import HttpRequest
 from cornerstream.phantom import write_study
-from cornerstream.ranks import Lane
+from cornerstream.ranks import BestRank, Lane
 from cornerstream.session import Session
 from cornerstream.traces import Stage, Trace
 from tests.support.fakes import HeldLoader, make_image, registry_of
@@ -166,6 +166,21 @@ async def test_a_subscriber_may_use_the_session_and_may_raise(session: Session, 
     assert heard.kinds("held:1") == [LoadQueued, Cancelled]
     assert [type(error) for error in reported] == [ValueError]
     assert session.stats().running == 0
+
+
+async def test_events_come_in_the_next_turn_and_cannot_undo_what_they_tell_of(
+    session: Session, held: HeldLoader
+) -> None:
+    held.release("held:0")
+    await session.load("held:0")
+    await turns()
+    load, events = session.load("held:0"), Heard(session)
+    images: list[Image] = []
+    session.events.subscribe(lambda _: load.cancel())
+    load.observable.subscribe(images.append)
+    assert (len(images), events.kinds("held:0")) == (1, [])
+    await turns()
+    assert events.kinds("held:0") == [CacheHit]
 
 
 def test_from_another_thread() -> None:
@@ -334,3 +349,14 @@ def test_the_furthest_of_what_a_load_waits_for() -> None:
     metadata.received = 5
     metadata.hand_over(load, 9)
     assert (metadata.received, load.received) == (0, 5)
+
+
+def test_what_is_shared_works_for_those_who_wait_and_not_for_who_left() -> None:
+    shared = BestRank()
+    stayer, leaver = (BestRank(ImageId.parse(f"held:{number}")) for number in range(2))
+    shared.join(stayer)
+    shared.join(leaver)
+    shared.trace.at = Stage.BODY
+    shared.leave(leaver)
+    assert list(shared.trace.loads()) == [stayer.trace]
+    assert (stage_of(stayer.trace), stage_of(leaver.trace)) == (Stage.BODY, Stage.ELSEWHERE)

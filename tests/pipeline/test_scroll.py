@@ -163,3 +163,14 @@ def test_two_scrolls_share_one_budget() -> None:
     assert other.scroll.running == 11
     other.scroll.dispose()
     assert (len(one.board), link.open, link.waiting) == (0, [], [])
+
+
+@pytest.mark.parametrize("index", [-1, -COUNT, COUNT])
+def test_an_index_that_is_not_there_is_refused_and_changes_nothing(index: int) -> None:
+    one = viewer()
+    one.scroll.to(7)
+    with pytest.raises(IndexError, match=f"index {index} of a series of {COUNT} images"):
+        one.scroll.to(index)
+    one.link.scheduler.advance_by(1)
+    assert (one.scroll.index, [shown for _, shown in one.shown]) == (7, [7])
+    one.scroll.dispose()
