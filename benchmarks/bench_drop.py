@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from statistics import median, quantiles
 from time import perf_counter
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
+import aiohttp
 import reactivex as rx
 from rich.table import Table
 
@@ -27,9 +32,11 @@ from cornerstream.ranks import Lane
 from cornerstream.registry import LoaderRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from types import SimpleNamespace
 
     from benchmarks.common import Bench
+    from benchmarks.observed import Seen
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.load import Load
     from cornerstream.loaders.context import ImageLoader, LoadContext
@@ -51,7 +58,8 @@ class Dropped:
         client: Milliseconds until the session had no open request and no task of a load.
         calls: Milliseconds that the cancelling itself took.
         late: Images, errors and completions after the last cancel returned.
-        requests_after: Requests for pixels that began after it.
+        requests_after: Requests for pixels that the server saw, and that were not on their way when it returned.
+        read_late: Milliseconds after it at which the server read those that were on their way.
     """
 
     server: list[float] = field(default_factory=list)
@@ -59,6 +67,25 @@ class Dropped:
     calls: list[float] = field(default_factory=list)
     late: int = 0
     requests_after: int = 0
+    read_late: list[float] = field(default_factory=list)
+
+    def rows(self) -> dict[str, list[float]]:
+        """What a table shows of it."""
+        rows = {"server": self.server, "session": self.client, "calls": self.calls}
+        return rows | ({f"{len(self.read_late)} read late": self.read_late} if self.read_late else {})
+
+    def compare(self, seen: Sequence[Seen], written: dict[str, float], returned: float) -> None:
+        """Tell what was begun after the last cancel from what the server had in its sockets, and read after it.
+
+        Args:
+            seen: The requests for pixels as the server saw them.
+            written: When the client wrote the head of each.
+            returned: When the last cancel had returned.
+        """
+        self.requests_after += sum(written.get(one.url, inf) > returned for one in seen)
+        self.read_late += [
+            (one.began - returned) * 1000 for one in seen if written.get(one.url, inf) <= returned < one.began
+        ]
 
 
 def run(bench: Bench) -> None:
@@ -69,7 +96,7 @@ def run(bench: Bench) -> None:
     with viewed(bench) as one:
         for name, slots in (("8 requests at once", 8), (f"{SLICES} requests at once", SLICES)):
             dropped = asyncio.run(_drop(one, slots, times))
-            for who, figures in (("server", dropped.server), ("session", dropped.client), ("calls", dropped.calls)):
+            for who, figures in dropped.rows().items():
                 table.add_row(f"{OURS}, {name}: {who}", *(f"{figure:.2f}" for figure in _spread(figures)))
             verdicts += [
                 Verdict(f"{name}: every socket closed or reusable, p99", _spread(dropped.server)[1], BAR_SOCKETS, "ms"),
@@ -87,25 +114,43 @@ def _spread(figures: Sequence[float]) -> tuple[float, float, float]:
 
 async def _drop(one: Viewed, slots: int, times: int) -> Dropped:
     dropped = Dropped()
-    async with Session(max_requests=slots) as session:
-        (series,) = await session.study(one.server.dicomweb, one.study.study_instance_uid)
-        for _ in range(times):
-            await _drop_once(
-                one, session, [session.load(one_id, lane=Lane.INTERACTION, keep=False) for one_id in series], dropped
-            )
+    with _written() as written:
+        async with Session(max_requests=slots) as session:
+            (series,) = await session.study(one.server.dicomweb, one.study.study_instance_uid)
+            for _ in range(times):
+                loads = [session.load(one_id, lane=Lane.INTERACTION, keep=False) for one_id in series]
+                await _drop_once(one, session, loads, dropped, written)
     return dropped
 
 
-async def _drop_once(one: Viewed, session: Session, loads: list[Load], dropped: Dropped) -> None:
+@contextmanager
+def _written() -> Iterator[dict[str, float]]:
+    """When the head of each request was written to its socket, by path and query, as aiohttp tells it."""
+    moments: dict[str, float] = {}
+
+    async def note(_: aiohttp.ClientSession, __: SimpleNamespace, sent: aiohttp.TraceRequestHeadersSentParams) -> None:
+        moments[sent.url.raw_path_qs] = perf_counter()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(note)
+    with patch("aiohttp.ClientSession", partial(aiohttp.ClientSession, trace_configs=[trace])):
+        yield moments
+
+
+async def _drop_once(
+    one: Viewed, session: Session, loads: list[Load], dropped: Dropped, written: dict[str, float]
+) -> None:
     signals: list[object] = []
     one.server.forget()
+    written.clear()
     for load in loads:
         load.observable.subscribe(signals.append, signals.append, lambda: signals.append(None))
     await asyncio.sleep(RUNNING_SECONDS if len(loads) > 10 else 0)
     start = perf_counter()
     for load in loads:
         load.cancel()
-    dropped.calls.append((perf_counter() - start) * 1000)
+    returned = perf_counter()
+    dropped.calls.append((returned - start) * 1000)
     before = len(signals)
     while (stats := session.stats()).open_requests or stats.queued_requests or stats.tasks:  # noqa: ASYNC110 - nothing tells, and each turn counts
         await asyncio.sleep(0)
@@ -116,7 +161,7 @@ async def _drop_once(one: Viewed, session: Session, loads: list[Load], dropped: 
     assert all(request.ended is not None for request in seen), "the server still answers"
     ends = [(request.ended - start) * 1000 for request in seen if request.ended is not None and request.ended > start]
     dropped.server += ends or [dropped.client[-1]]  # nothing was open just then: the session's own figure counts
-    dropped.requests_after += sum(request.began > start + BAR_SOCKETS / 1000 for request in seen)
+    dropped.compare(seen, written, returned)
 
 
 async def _drop_decodes(bench: Bench, times: int) -> float:
