@@ -12,7 +12,8 @@ from reactivex.scheduler.scheduler import Scheduler
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.process_workers import default_workers
 from cornerstream.ranks import Lane, Rank, RankCell
-from cornerstream.worker_calls import Call, Terms, WorkerLane
+from cornerstream.worker_calls import Call, Terms
+from cornerstream.worker_lane import WorkerLane
 from cornerstream.worker_pools import WorkerPools
 
 if TYPE_CHECKING:

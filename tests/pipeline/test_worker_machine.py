@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cornerstream.ranks import Lane, Rank, RankCell
-from cornerstream.worker_calls import Terms, WorkerLane
+from cornerstream.worker_calls import Terms
+from cornerstream.worker_lane import WorkerLane
 from tests.support.manual_pool import ManualPool, OnePool
 
 if TYPE_CHECKING:

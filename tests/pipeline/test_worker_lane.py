@@ -16,7 +16,8 @@ from cornerstream.loop_host import LoopHost
 from cornerstream.ranks import BestRank, Lane, Rank, RankCell
 from cornerstream.stats import Counters
 from cornerstream.traces import Stage
-from cornerstream.worker_calls import Call, Terms, WorkerLane
+from cornerstream.worker_calls import Call, Terms
+from cornerstream.worker_lane import WorkerLane
 from cornerstream.workers import WorkerScheduler
 from tests.support.leaks import nothing_left
 from tests.support.manual_pool import ManualPool, OnePool
