@@ -7,12 +7,18 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from cornerstream.session import Session
+from tests.support.cancelling import turn_until
+from tests.support.leaks import nothing_left
 from tests.support.multipart import mail_parts
 from tests.support.orthanc import missing, running_orthanc
+from tests.support.recording import Recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cornerstream.phantom import PhantomSeries, PhantomStudy
@@ -109,3 +115,67 @@ def test_an_orthanc_that_cannot_start_says_why(tmp_path: Path) -> None:
         running_orthanc(tmp_path, options={"IndexDirectory": "/dev/null/index"}),
     ):
         pytest.fail("it started")
+
+
+def image_ids(orthanc: Orthanc, study: PhantomStudy, number: int) -> list[str]:
+    """Of a CT series, by WADO-RS."""
+    series = study.series[number]
+    base = f"wadors:{orthanc.dicomweb}/studies/{study.study_instance_uid}/series/{series.series_instance_uid}"
+    return [f"{base}/instances/{uid}/frames/1" for uid in series.sop_instance_uids]
+
+
+def sockets(orthanc: Orthanc) -> list[str]:
+    """States of this process's connections to it."""
+    port = int(orthanc.origin.rpartition(":")[2])
+    return [one.status for one in psutil.Process().net_connections("tcp") if one.raddr[1:] == (port,)]
+
+
+@pytest.mark.parametrize("how", ["stream", "prefetch", "scroll"])
+async def test_what_is_left_of_a_stream_a_prefetch_and_a_scroll(
+    stored: Orthanc, small_study: PhantomStudy, how: str
+) -> None:
+    """Stopped while requests are open: Orthanc's sockets are closed with the session's last task, and nothing comes late."""
+    ids = image_ids(stored, small_study, 1)
+    async with nothing_left():
+        async with Session() as session:
+            heard = Recorder(session.events)
+            stop = STARTS[how](session, ids)
+            await heard.count(1)
+            await turn_until(lambda: session.stats().open_requests)
+            assert psutil.CONN_ESTABLISHED in sockets(stored) or psutil.CONN_SYN_SENT in sockets(stored)
+            stop()
+            await turn_until(lambda: not session.stats().tasks)
+            stats, kept = session.stats(), [session.cached(one) for one in ids]
+            assert (stats.running, stats.open_requests, stats.queued_requests, stats.queued_work) == (0, 0, 0, 0)
+            assert stats.cancelled
+            assert [type(image.rows) async for image in session.stream(ids)] == [int] * len(ids)  # and it goes on
+            assert kept.count(True) <= session.stats().images
+        assert psutil.CONN_ESTABLISHED not in sockets(stored)
+
+
+def _scrolled(session: Session, ids: list[str]) -> Callable[[], object]:
+    scroll = session.scroll(ids)
+    scroll.to(2)
+    return scroll.dispose
+
+
+STARTS: dict[str, Callable[[Session, list[str]], Callable[[], object]]] = {
+    "stream": lambda session, ids: session.stream(ids).subscribe(lambda _: None).dispose,
+    "prefetch": lambda session, ids: session.prefetch(ids).dispose,
+    "scroll": _scrolled,
+}
+
+
+async def test_a_jump_during_a_prefetch(stored: Orthanc, small_study: PhantomStudy) -> None:
+    ids = image_ids(stored, small_study, 1)
+    async with nothing_left(), Session() as session:
+        prefetch = session.prefetch(ids)
+        with session.scroll(ids) as scroll:
+            shown = Recorder(scroll.images)
+            scroll.to(1)
+            scroll.to(5)
+            await shown.count(1)
+            assert [str(image.image_id) for image in shown.values] == [ids[5]]
+            await prefetch
+        assert (prefetch.failures, all(session.cached(one) for one in ids)) == ({}, True)
+        assert session.stats().errors == 0
