@@ -10,34 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from rle.utils import encode_pixel_data
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import EncodedFrame
 from cornerstream.operators.decompress import decode_frame
+from tests.support.damage import encode_rle
 from tests.support.frames import describing, metadata
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UID = "1.2.840.10008.1.2.5"
-
-
-def encode(pixels: NDArray[Any]) -> bytes:
-    samples = 1 if pixels.ndim == 2 else 3
-    encoded = encode_pixel_data(
-        pixels.tobytes(),
-        byteorder="<",
-        rows=pixels.shape[0],
-        columns=pixels.shape[1],
-        samples_per_pixel=samples,
-        bits_allocated=8 * pixels.itemsize,
-        bits_stored=8 * pixels.itemsize,
-        number_of_frames=1,
-        pixel_representation=0,
-        photometric_interpretation="MONOCHROME2" if samples == 1 else "RGB",
-    )
-    return bytes(encoded)
 
 
 def segmented(*segments: bytes) -> bytes:
@@ -54,7 +37,7 @@ def decode(data: bytes, prefer: str | None = None, **attributes: Any) -> NDArray
 def test_what_pylibjpeg_encodes_comes_back_from_both_decoders(dtype: str, colour: bool, data: st.DataObject) -> None:
     shape = st.tuples(st.integers(1, 9), st.integers(1, 9), *[st.just(3)] * colour)
     pixels = data.draw(arrays(dtype, shape, elements=st.sampled_from([0, 1, 200, 255])))
-    frame = EncodedFrame(describing(pixels, UID), encode(pixels))
+    frame = EncodedFrame(describing(pixels, UID), encode_rle(pixels))
     for prefer in (None, "pylibjpeg-rle"):
         decoded = decode_frame(frame, prefer).pixels
         assert decoded.dtype == pixels.dtype
@@ -63,7 +46,7 @@ def test_what_pylibjpeg_encodes_comes_back_from_both_decoders(dtype: str, colour
 
 def test_signed_data_is_masked_and_sign_extended() -> None:
     words = np.array([[0xF800, 0x07FF, 0x0FFF]], np.uint16)
-    frame = EncodedFrame(describing(words, UID, bits_stored=12, pixel_representation=1), encode(words))
+    frame = EncodedFrame(describing(words, UID, bits_stored=12, pixel_representation=1), encode_rle(words))
     assert decode_frame(frame).pixels.tolist() == [[-2048, 2047, -1]]
 
 
