@@ -206,6 +206,7 @@ class _Reading:
                         told = told or self._tell(splitter, response)
                         await self._wish.ready()
                         yield frame
+                    await self._wish.ready()
             for frame in splitter.close():
                 yield frame
         finally:

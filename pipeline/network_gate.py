@@ -291,4 +291,5 @@ class Passage:
 
     def received(self, nbytes: int) -> None:
         """Bytes came."""
+        self.go_on()  # who reads does not rest
         self._gate.received(self, nbytes)

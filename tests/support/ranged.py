@@ -172,8 +172,7 @@ def files(draw: st.DrawFn) -> bytes:
         rows = draw(st.integers(1, 9))
         length = -(-count * rows * 5 // 8)
         pixels = (b"".join(seeds) * 20)[: length + length % 2]
-        size = {"Rows": rows, "Columns": 5, "BitsAllocated": 1, "BitsStored": 1, "HighBit": 0}
-        return native(pixels, NumberOfFrames=count, **size)
+        return native(pixels, NumberOfFrames=count, Rows=rows, Columns=5, BitsAllocated=1, BitsStored=1, HighBit=0)
     if kind == "rle":
         return encapsulated([rle_like(seed) for seed in seeds], RLE)
     frames = [jpeg_like(seed) for seed in seeds]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cornerstream.server import running_server
-from cornerstream.server.wado_uri import byte_range, file_below
+from cornerstream.server.wado_uri import byte_range, file_below, validators
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,57 @@ async def test_a_range_behind_the_end(served: Served) -> None:
     answer = await served.get(served.address.file(str(path.relative_to(served.study.folder))), Range="bytes=99999999-")
     assert answer.status == 416
     assert answer.headers["Content-Range"] == f"bytes */{path.stat().st_size}"
+
+
+RFC_FILE = 10_000  # the representation of RFC 9110's examples
+EXAMPLES = {  # sections 14.1.2 and 14.4
+    "bytes=0-499": range(500),
+    "bytes=500-999": range(500, 1000),
+    "bytes=-500": range(9500, 10_000),
+    "bytes=9500-": range(9500, 10_000),
+    "bytes=0-0": range(1),
+    "bytes=-10001": range(10_000),
+    "bytes=0-0,-1": None,
+    "bytes= 0-999, 4500-5499, -1000": None,
+    "bytes=500-600,601-999": None,
+    "bytes=": None,
+    "bytes=-": None,
+    "bytes=a-b": None,
+}
+
+
+@pytest.mark.parametrize("asked", EXAMPLES)
+def test_the_examples_of_the_standard(asked: str) -> None:
+    assert byte_range(asked, RFC_FILE) == EXAMPLES[asked]
+
+
+@pytest.mark.parametrize("route", ["wado", "file"])
+async def test_a_range_of_the_version_that_is_meant(served: Served, route: str) -> None:
+    path = served.series(0).files[0]
+    url = wado(served) if route == "wado" else served.address.file(str(path.relative_to(served.study.folder)))
+    whole = await served.get(url)
+    etag, content = whole.headers["ETag"], path.read_bytes()
+    assert (etag[0], etag[-1], whole.headers["Accept-Ranges"]) == ('"', '"', "bytes")
+    part = await served.get(url, Range="bytes=5-9", **{"If-Range": etag})
+    assert (part.status, part.body, part.headers["ETag"]) == (206, content[5:10], etag)
+    assert part.headers["Content-Length"] == "5"
+    for other in ('"other"', f"W/{etag}", whole.headers["Last-Modified"]):
+        answer = await served.get(url, Range="bytes=5-9", **{"If-Range": other})
+        assert (answer.status, answer.body) == (200, content)
+    behind = await served.get(url, Range=f"bytes={len(content)}-", **{"If-Range": '"other"'})
+    assert behind.status == 200  # the condition comes first
+    same = await served.get(url, **{"If-None-Match": etag})
+    assert (same.status, same.body, same.headers["ETag"]) == (304, b"", etag)
+
+
+async def test_a_file_that_is_written_again_is_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    found = []
+    for content in (b"one", b"two", b"three"):
+        path.write_bytes(content)
+        found.append(validators(path.stat()))
+        os.utime(path, ns=(len(found), len(found)))  # a clock that stands still would be no fault of the server's
+    assert len({one["ETag"] for one in found}) == 3
 
 
 @settings(max_examples=80)
