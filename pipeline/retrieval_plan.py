@@ -8,7 +8,7 @@ from math import isfinite
 _FEWEST = 16  # images; fewer are not worth an answer that comes in the server's order
 _LEAST_SHARE = 0.5  # of the series, all of which the server will send
 _REQUEST_SECONDS = 0.003  # what a request costs server and client, however near they are
-_SLOW_REQUEST_SECONDS = 0.01  # what it may well cost a server that is slow
+_SLOW_REQUEST_SECONDS = 0.016  # what it may well cost a server that is slow; a wrong guess costs small images little
 _FASTER = 1.2  # than requests, which can be ranked anew and cancelled one by one
 _FULL = 0.7  # of what requests could carry; a link that delivered less was itself the limit
 

@@ -13,9 +13,11 @@ import pydicom.data
 import pytest
 from aiohttp import web
 from pydicom import dcmread
+from pydicom.uid import UID
 
 from cornerstream.images.limits import Limits
 from cornerstream.images.metadata import FrameMetadata
+from cornerstream.link import LinkEstimate
 from cornerstream.phantom import CT_SYNTAXES, write_study
 from cornerstream.ranks import Lane
 from cornerstream.server.app import create_app
@@ -73,9 +75,17 @@ def many_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, name in enumerate(KINDS * 2):
         dataset = dcmread(FILES / name)
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.InstanceNumber = "1.2", "1.2.3", number + 1
-        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number + 1}"
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.{number + 1}")
         dataset.save_as(folder / f"{number:02}.dcm")
     return folder
+
+
+@asynccontextmanager
+async def fast_session(**options: Any) -> AsyncIterator[Session]:
+    """A session whose links are fast, however busy this machine is."""
+    async with Session(**options) as session:
+        session._engine.resources.series._rules.link = lambda _: (LinkEstimate(), 7)
+        yield session
 
 
 def series_requests(at: Served) -> list[str]:
@@ -100,7 +110,7 @@ async def taught(session: Session, ids: Sequence[str]) -> None:
 
 @pytest.mark.parametrize("how", ["position", "arrival", "prefetch"])
 async def test_a_series_comes_in_one_answer(slices: PhantomStudy, how: Any) -> None:
-    async with nothing_left(), served(slices) as at, Session() as session:
+    async with nothing_left(), served(slices) as at, fast_session() as session:
         ids = ids_of(at)
         if how == "prefetch":
             await session.prefetch(ids)
@@ -118,7 +128,7 @@ async def test_a_series_comes_in_one_answer(slices: PhantomStudy, how: Any) -> N
 
 
 async def test_in_the_order_of_the_stream_whatever_the_servers(slices: PhantomStudy) -> None:
-    async with nothing_left(), served(slices) as at, Session() as session:
+    async with nothing_left(), served(slices) as at, fast_session() as session:
         ids = ids_of(at)
         backwards = [str(image.image_id) async for image in session.stream(ids[::-1])]
         assert backwards == ids[::-1]
@@ -126,14 +136,14 @@ async def test_in_the_order_of_the_stream_whatever_the_servers(slices: PhantomSt
 
 
 async def test_a_short_series_takes_requests(slices: PhantomStudy) -> None:
-    async with nothing_left(), served(slices) as at, Session() as session:
+    async with nothing_left(), served(slices) as at, fast_session() as session:
         await taught(session, ids_of(at))
         assert len([image async for image in session.stream(ids_of(at)[20:35])]) == 15
         assert not series_requests(at)
 
 
 async def test_whoever_looks_gets_the_image_while_the_answer_is_on_its_way(slices: PhantomStudy) -> None:
-    async with nothing_left(), served(slices) as at, Session() as session:
+    async with nothing_left(), served(slices) as at, fast_session() as session:
         await taught(session, ids_of(at))
         at.faults[r"/series/[0-9.]+$"] = "hold-body:20000"
         prefetch = session.prefetch(ids_of(at))
@@ -144,7 +154,7 @@ async def test_whoever_looks_gets_the_image_while_the_answer_is_on_its_way(slice
 
 @pytest.mark.parametrize("fault", ["404", "406", "500", "cut:100", "cut:20000", "reset:20000", "boundary"])
 async def test_a_server_without_it_costs_nothing_but_one_request(slices: PhantomStudy, fault: str) -> None:
-    async with nothing_left(), served(slices) as at, Session() as session:
+    async with nothing_left(), served(slices) as at, fast_session() as session:
         at.faults[r"/series/[0-9.]+$"] = fault
         images = [image async for image in session.stream(ids_of(at), keep=False)]
         assert [str(image.image_id) for image in images] == ids_of(at)
@@ -156,7 +166,7 @@ async def test_a_server_without_it_costs_nothing_but_one_request(slices: Phantom
 
 
 async def test_the_images_are_those_that_requests_bring(many_kinds: Path) -> None:
-    async with running_app(create_app(many_kinds)) as address, Session() as session:
+    async with running_app(create_app(many_kinds)) as address, fast_session() as session:
         ids = [
             f"wadors:{address.dicomweb}/studies/1.2/series/1.2.3/instances/1.2.3.{number + 1}/frames/1"
             for number in range(2 * len(KINDS))
@@ -176,7 +186,7 @@ async def test_the_images_are_those_that_requests_bring(many_kinds: Path) -> Non
 
 
 async def test_into_memory_of_the_callers(slices: PhantomStudy) -> None:
-    async with nothing_left(), served(slices) as at, Session() as session:
+    async with nothing_left(), served(slices) as at, fast_session() as session:
         volume = np.zeros((SLICES, 64, 64), np.int32)
         async for _ in session.stream(ids_of(at), out=volume):
             pass
@@ -191,7 +201,7 @@ async def test_orthanc_sends_a_series_in_its_own_order(orthanc: Orthanc, slices:
     orthanc.upload(slices.series[0].files)
     base = f"{orthanc.dicomweb}/studies/{slices.study_instance_uid}/series/{slices.series[0].series_instance_uid}"
     ids = [f"wadors:{base}/instances/{uid}/frames/1" for uid in slices.series[0].sop_instance_uids]
-    async with Session() as session:
+    async with fast_session() as session:
         images = [image async for image in session.stream(ids, order=order)]
         images.sort(key=lambda image: ids.index(str(image.image_id)))
         for image, path in zip(images, slices.series[0].files, strict=True):
@@ -276,7 +286,7 @@ async def streamed_right(session: Session, at: OddSeries) -> None:
 async def test_an_instance_that_is_left_out_comes_by_its_own_request(slices: PhantomStudy) -> None:
     files = files_of(slices)
     del files[30]
-    async with nothing_left(), OddSeries(slices, *parts(*files), END).running() as at, Session() as session:
+    async with nothing_left(), OddSeries(slices, *parts(*files), END).running() as at, fast_session() as session:
         await streamed_right(session, at)
         await streamed_right(session, at)
         assert at.asked == 1  # the series is remembered
@@ -285,7 +295,7 @@ async def test_an_instance_that_is_left_out_comes_by_its_own_request(slices: Pha
 async def test_foreign_and_damaged_instances_are_passed_over(slices: PhantomStudy) -> None:
     foreign = [(FILES / name).read_bytes() for name in ("CT_small.dcm", "rtplan.dcm", "rtdose_rle.dcm")]
     pieces = parts(*foreign, b"no file", *files_of(slices))
-    async with nothing_left(), OddSeries(slices, *pieces, END).running() as at, Session() as session:
+    async with nothing_left(), OddSeries(slices, *pieces, END).running() as at, fast_session() as session:
         await streamed_right(session, at)
         assert at.asked == 1
         assert session.stats().bytes_wasted >= sum(map(len, foreign))
@@ -293,7 +303,7 @@ async def test_foreign_and_damaged_instances_are_passed_over(slices: PhantomStud
 
 async def test_a_server_that_sends_something_else_for_ever_is_left(slices: PhantomStudy) -> None:
     foreign = parts(b"x" * 100_000) * 20
-    async with nothing_left(), OddSeries(slices, *foreign, b"", END).running() as at, Session() as session:
+    async with nothing_left(), OddSeries(slices, *foreign, b"", END).running() as at, fast_session() as session:
         await streamed_right(session, at)
         await at.left.wait()
         assert session.stats().bytes_received < 2_000_000
@@ -303,7 +313,11 @@ async def test_a_server_that_sends_something_else_for_ever_is_left(slices: Phant
     "kind", ["application/zip", "text/html", DICOM.replace("dicom", "octet-stream"), "multipart/related"]
 )
 async def test_another_kind_of_answer_is_not_read(slices: PhantomStudy, kind: str) -> None:
-    async with nothing_left(), OddSeries(slices, b"x" * 1000, b"", kind=kind).running() as at, Session() as session:
+    async with (
+        nothing_left(),
+        OddSeries(slices, b"x" * 1000, b"", kind=kind).running() as at,
+        fast_session() as session,
+    ):
         await streamed_right(session, at)
         await at.left.wait()
         assert at.asked == 1
@@ -312,7 +326,11 @@ async def test_another_kind_of_answer_is_not_read(slices: PhantomStudy, kind: st
 async def test_a_server_that_falls_silent_is_left_after_a_while(slices: PhantomStudy) -> None:
     limits = Limits(read_seconds=0.2)
     half = parts(*files_of(slices)[:24])
-    async with nothing_left(), OddSeries(slices, *half, b"", END).running() as at, Session(limits=limits) as session:
+    async with (
+        nothing_left(),
+        OddSeries(slices, *half, b"", END).running() as at,
+        fast_session(limits=limits) as session,
+    ):
         await streamed_right(session, at)
         await at.left.wait()
 
@@ -320,7 +338,7 @@ async def test_a_server_that_falls_silent_is_left_after_a_while(slices: PhantomS
 async def test_a_server_that_pauses_is_waited_for(slices: PhantomStudy) -> None:
     pieces = parts(*files_of(slices))
     pieces.insert(24, b"")
-    async with nothing_left(), OddSeries(slices, *pieces, END).running() as at, Session() as session:
+    async with nothing_left(), OddSeries(slices, *pieces, END).running() as at, fast_session() as session:
         seen = 0
         async for image in session.stream(at.ids, keep=False):
             seen += 1
@@ -335,7 +353,11 @@ async def test_a_series_that_does_not_fit_into_the_budget_takes_requests(slices:
     files = files_of(slices)
     budget = 24 * len(files[0])
     pieces = [*parts(*files[::-1]), END]
-    async with nothing_left(), OddSeries(slices, *pieces).running() as at, Session(cache_bytes=4 * budget) as session:
+    async with (
+        nothing_left(),
+        OddSeries(slices, *pieces).running() as at,
+        fast_session(cache_bytes=4 * budget) as session,
+    ):
         engine = session._engine
         images = aiter(session.stream(at.ids, keep=False))
         assert engine.resources.series._rules.room == budget
@@ -346,7 +368,7 @@ async def test_a_series_that_does_not_fit_into_the_budget_takes_requests(slices:
 
 async def test_leaving_closes_the_socket_and_holds_nothing(slices: PhantomStudy) -> None:
     half = parts(*files_of(slices)[24:])
-    async with nothing_left(), OddSeries(slices, *half, b"", END).running() as at, Session() as session:
+    async with nothing_left(), OddSeries(slices, *half, b"", END).running() as at, fast_session() as session:
         images = aiter(session.stream(at.ids, keep=False))
         resources = session._engine.resources
         while not resources.series._rules.held:

@@ -182,3 +182,12 @@ async def test_head_has_the_length_and_no_body(served: Served) -> None:
     async with served.client.head(url) as response:
         assert response.status == 200
         assert int(response.headers["Content-Length"]) == length
+
+
+async def test_instances_say_where_they_are(served: Served) -> None:
+    answer = await served.get(served.series_url(0), Accept='multipart/related; type="application/dicom"')
+    uids = served.series(0).sop_instance_uids
+    root = served.series_url(0).removeprefix(served.address.origin)
+    for uid in uids:
+        assert f"\r\nContent-Location: {root}/instances/{uid}\r\n".encode() in answer.body
+    assert answer.body.count(b"Content-Location") == len(uids)
