@@ -220,6 +220,46 @@ async def test_ten_thousand_new_ranks_cost_little() -> None:
     await requests.end()
 
 
+async def test_hundreds_that_end_in_one_turn_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    grant = NetworkGate._grant
+
+    def looked(self: NetworkGate) -> None:
+        looks.append(self.held)
+        grant(self)
+
+    requests = Requests(gate(300, max_bytes=100_000))
+    for _ in range(300):
+        requests.ask(Lane.INTERACTION)
+    await turns()
+    assert requests.gate.held == 300
+    monkeypatch.setattr(NetworkGate, "_grant", looked)
+    for request in requests.everybody:
+        assert request.passage is not None
+        request.passage.answered(1000)
+        request.rank.change(Rank(Lane.THUMBNAIL))
+        request.task.cancel()
+    await turns()
+    assert requests.gate.held == 0
+    assert looks == [300, 0]  # once for the answers and the new ranks, once for the ends
+    await requests.end()
+
+
+async def test_one_who_leaves_the_line_lets_those_behind_go() -> None:
+    requests = Requests(gate(max_bytes=1000))
+    held = requests.ask(Lane.INTERACTION, url=A)
+    await turns()
+    assert held.passage is not None
+    held.passage.answered(800)
+    large, small = requests.ask(Lane.INTERACTION, url=A), requests.ask(Lane.INTERACTION, 1, url=B)
+    await turns()
+    assert requests.started == [held]
+    large.task.cancel()
+    await turns()
+    assert requests.started == [held, small]
+    await requests.end()
+
+
 async def test_origins_that_are_idle_are_forgotten() -> None:
     requests = Requests(gate())
     kept = requests.ask(Lane.INTERACTION, url="http://kept/")
