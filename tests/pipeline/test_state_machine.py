@@ -7,12 +7,14 @@ from collections import Counter
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
 from reactivex.testing import TestScheduler
 
+from cornerstream.hosts import Host
 from cornerstream.images.errors import FetchError
 from cornerstream.images.image_id import ImageId
 from cornerstream.policies import Window
@@ -20,8 +22,9 @@ from cornerstream.ranks import Lane, Rank
 from cornerstream.scroll import Scroll
 from cornerstream.series import series_of
 from cornerstream.session import Session
+from cornerstream.traces import Stage
 from tests.support.fakes import registry_of
-from tests.support.held_images import IMAGE_BYTES, HeldImages, load, url_of
+from tests.support.held_images import FRAME_BYTES, IMAGE_BYTES, HeldImages, load, load_listed, url_of
 from tests.support.leaks import turns
 
 if TYPE_CHECKING:
@@ -30,14 +33,19 @@ if TYPE_CHECKING:
     from reactivex.abc import DisposableBase
 
     from cornerstream.cache import ByteCache
+    from cornerstream.hosts import Transfer
     from cornerstream.images.image import Image
     from cornerstream.load import Load
     from cornerstream.prefetch import Prefetch
+    from cornerstream.ranks import RankCell
 
 IDS = [f"held:{number}" for number in range(6)]
 IMAGES = st.sampled_from(IDS)
+FRAMES = [f"listed:cine?frame={number}" for number in range(1, 6)]
 INDEXES = st.integers(0, len(IDS) - 1)
 LANES = st.sampled_from(Lane)
+SLOTS = 3  # of which one is never prefetch's
+IN_FLIGHT = 2 * FRAME_BYTES + FRAME_BYTES // 4
 BUDGET = 4 * IMAGE_BYTES  # of six images and their encoded frames
 
 
@@ -49,11 +57,48 @@ class Subscriber:
         self.heard: list[str] = []
         self.expected: list[str] = []
         self.waits = True
+        self.left_with: list[str] | None = None  # what it had heard when it left
         self.subscription = load.observable.subscribe(
             lambda _: self.heard.append("image"),
             lambda error: self.heard.append(type(error).__name__),
             lambda: self.heard.append("completed"),
         )
+
+    def leave(self, how: Callable[[], object]) -> None:
+        """It wants no more."""
+        how()
+        self.waits = False
+        self.left_with = self.left_with or list(self.heard)
+
+
+class Starts:
+    """Looks at every request that starts: is it its turn, and is there room for it?"""
+
+    def __init__(self, session: Session) -> None:
+        self.wrong: list[str] = []
+        self._session = session
+        begin = Host.begin
+
+        def looked_at(host: Host, rank: RankCell, now: float) -> Transfer:
+            self._look(host, rank)
+            return begin(host, rank, now)
+
+        self.patch = patch.object(Host, "begin", looked_at)
+        self.patch.start()
+
+    def _look(self, host: Host, rank: RankCell) -> None:
+        ahead = rank.value.lane >= Lane.PREFETCH
+        if len(host.transfers) >= SLOTS - ahead:
+            self.wrong.append(f"{rank.value} in a slot that is not its own")
+        loads = self._session._engine.loads._loads.values()
+        gone = {trace for one in host.transfers if one.rank.trace for trace in one.rank.trace.loads()}  # in this turn
+        waiting = [load for load in loads if load.rank.trace.stage is Stage.NETWORK_QUEUE]
+        queued = [load.rank.value for load in waiting if load.rank.trace not in gone]
+        if any(other < rank.value for other in queued):
+            self.wrong.append(f"{rank.value} before {min(queued)}")
+        others = [one.remaining for one in host.transfers if ahead or one.lane < Lane.PREFETCH]
+        if others and sum(others) + host.average > IN_FLIGHT:
+            self.wrong.append(f"{sum(others)} bytes in flight, {host.average} more")
 
 
 class Viewport:
@@ -75,7 +120,10 @@ class Viewport:
 
 
 class AnyUse(RuleBasedStateMachine):
-    """Subscribers, viewports, prefetches and pins of six images, in a cache that holds four, over two requests."""
+    """Subscribers, viewports, prefetches and pins of six images, and of frames that travel in lists.
+
+    The cache holds four images, and there are three requests.
+    """
 
     subscribers = Bundle("subscribers")
     viewports = Bundle("viewports")
@@ -88,9 +136,15 @@ class AnyUse(RuleBasedStateMachine):
         self.transport = HeldImages()
         self.scheduler = TestScheduler()
         self.session = Session(
-            registry=registry_of(held=load), transport=self.transport, cache_bytes=BUDGET, max_requests=2
+            registry=registry_of(held=load, listed=load_listed),
+            transport=self.transport,
+            cache_bytes=BUDGET,
+            max_requests=SLOTS,
+            max_bytes_in_flight=IN_FLIGHT,
         )
+        self.starts = Starts(self.session)
         self.everybody: list[Subscriber] = []
+        self.of_frames: list[Subscriber] = []
         self.all_viewports: list[Viewport] = []
         self.all_prefetches: list[Prefetch] = []
         self.pinned: Counter[str] = Counter()
@@ -145,27 +199,34 @@ class AnyUse(RuleBasedStateMachine):
         self.everybody.append(one)
         return one
 
+    @rule(target=subscribers, frames=st.lists(st.sampled_from(FRAMES), min_size=1, max_size=5), lane=LANES)
+    def subscribe_to_frames(self, frames: list[str], lane: Lane) -> Any:
+        """In one turn, so that they travel together; halves of lists come at once, so no more is foretold."""
+        new: list[Subscriber] = self.checked(
+            lambda: [Subscriber(self.session.load(frame, lane=lane)) for frame in frames]
+        )
+        self.of_frames += new
+        return multiple(*new)
+
     @rule(subscriber=subscribers)
     def cancel(self, subscriber: Subscriber) -> None:
-        self.checked(subscriber.load.cancel)
-        subscriber.waits = False
+        self.checked(lambda: subscriber.leave(subscriber.load.cancel))
 
     @rule(subscriber=subscribers)
     def dispose(self, subscriber: Subscriber) -> None:
-        self.checked(subscriber.subscription.dispose)
-        subscriber.waits = False
+        self.checked(lambda: subscriber.leave(subscriber.subscription.dispose))
 
     @rule(subscriber=subscribers, lane=LANES, distance=st.integers(0, 3))
     def rank_anew(self, subscriber: Subscriber, lane: Lane, distance: int) -> None:
         self.checked(lambda: setattr(subscriber.load, "rank", Rank(lane, distance)))
 
     @precondition(lambda self: self.transport.open_urls)
-    @rule(which=st.integers(0, 1))
+    @rule(which=st.integers(0, SLOTS - 1))
     def finish(self, which: int) -> None:
         self._end(which, None, ["image", "completed"])
 
     @precondition(lambda self: self.transport.open_urls)
-    @rule(which=st.integers(0, 1))
+    @rule(which=st.integers(0, SLOTS - 1))
     def fail(self, which: int) -> None:
         self._end(which, FetchError("gone"), ["FetchError"])
 
@@ -260,6 +321,15 @@ class AnyUse(RuleBasedStateMachine):
     @invariant()
     def everybody_heard_what_he_must(self) -> None:
         assert [one.heard for one in self.everybody] == [one.expected for one in self.everybody]
+        assert all(one.heard in ([], ["image", "completed"], ["FetchError"]) for one in self.of_frames)
+
+    @invariant()
+    def nobody_hears_more_after_leaving(self) -> None:
+        assert all(one.left_with in (None, one.heard) for one in (*self.everybody, *self.of_frames))
+
+    @invariant()
+    def requests_start_in_turn_and_where_there_is_room(self) -> None:
+        assert self.starts.wrong == []
 
     @invariant()
     def viewports_show_what_was_asked_for_last(self) -> None:
@@ -268,11 +338,12 @@ class AnyUse(RuleBasedStateMachine):
     @invariant()
     def one_fetch_a_key(self) -> None:
         assert self.transport.most <= 1
-        assert len(self.transport.open_urls) <= 2
+        assert len(self.transport.open_urls) <= SLOTS
 
     @invariant()
     def only_what_is_wanted_runs(self) -> None:
         waited = {one.load.image_id for one in self.everybody if one.waits}
+        waited |= {one.load.image_id for one in self.of_frames if one.waits and not one.heard}
         running = set(self.session._engine.loads._loads)
         assert waited <= running
         if not self.all_viewports and not self.all_prefetches:
@@ -292,6 +363,7 @@ class AnyUse(RuleBasedStateMachine):
         try:
             self._drain()
         finally:
+            self.starts.patch.stop()
             self.loop.run_until_complete(self.session.aclose())
             left = asyncio.all_tasks(self.loop)
             self.loop.close()
@@ -309,6 +381,7 @@ class AnyUse(RuleBasedStateMachine):
 
         self.loop.run_until_complete(finish_all())
         assert all(one.heard == ["image", "completed"] for one in self.everybody if one.waits)
+        assert all(one.heard for one in self.of_frames if one.waits)
         for held in (*(one.scroll for one in self.all_viewports), *self.all_prefetches):
             self.on_loop(held.dispose)
         engine, figures = self.session._engine, self.session.stats()

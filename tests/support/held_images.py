@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,16 @@ from reactivex import operators as ops
 from cornerstream.images.frames import EncodedFrame
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.images.metadata import FrameMetadata
-from cornerstream.operators.bridge import from_coroutine
+from cornerstream.operators.bridge import from_async_generator, from_coroutine
 from cornerstream.operators.fetch import Body, read_whole
+from cornerstream.operators.parts import Part
 from cornerstream.operators.protocols import HttpRequest
 from tests.support.fakes import make_image
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+
+    from reactivex import Observable
 
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext
@@ -96,6 +99,30 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
         return EncodedFrame(METADATA, await read_whole(body, FRAME_BYTES))
 
     frames = context.resources.encoded(image_id, from_coroutine(fetch))
+    return ImageLoadObject(image_id, frames.pipe(ops.map(lambda _: make_image(image_id, SIDE))))
+
+
+def load_listed(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
+    """A loader of frames that travel in lists: half of a list is there with half of the bytes, the rest with the rest."""
+
+    def parts(shared: LoadContext, chosen: Callable[[], Sequence[int]]) -> Observable[Part]:
+        async def run() -> AsyncGenerator[Part, None]:
+            base = f"http://127.0.0.1/{image_id.address}"
+            request = HttpRequest(base, {}, image_id, lambda: f"{base}/frames/{','.join(map(str, chosen()))}")
+            async with shared.http.open(request) as response, aclosing(response.chunks()) as chunks:
+                left = list(chosen())
+                middle = len(left) // 2
+                async for _ in chunks:
+                    here, left, middle = left[:middle], left[middle:], len(left)
+                    for number in here:
+                        yield Part({"content-location": f"frames/{number}"}, bytes(FRAME_BYTES))
+
+        return from_async_generator(run)
+
+    def encoded(part: Part) -> EncodedFrame:
+        return EncodedFrame(METADATA, part.data)
+
+    frames = context.resources.encoded(image_id, context.resources.part(image_id, parts).pipe(ops.map(encoded)))
     return ImageLoadObject(image_id, frames.pipe(ops.map(lambda _: make_image(image_id, SIDE))))
 
 
