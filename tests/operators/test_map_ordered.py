@@ -13,6 +13,7 @@ from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.subject import Subject
 
+from cornerstream.operators.bridge import running_tasks
 from cornerstream.operators.map_ordered import Ready, map_ordered
 from tests.support.leaks import nothing_left, turns
 from tests.support.recording import Recorder
@@ -260,3 +261,63 @@ async def test_an_error_of_what_should_be_ready_ends_the_sequence() -> None:
     seen: list[object] = []
     rx.of(1, 2, 3).pipe(map_ordered(never, at_once=at_once)).subscribe(seen.append, seen.append)
     assert [str(signal) for signal in seen] == ["1", "not ready"]
+
+
+async def test_a_future_is_awaited_as_it_is() -> None:
+    """Without a task of its own; dispose cancels it before it returns."""
+    futures = [asyncio.get_running_loop().create_future() for _ in range(3)]
+    tasks = asyncio.all_tasks()
+    seen = Recorder(several(3).pipe(map_ordered(futures.__getitem__, 3)))
+    assert asyncio.all_tasks() == tasks
+    futures[1].set_result("b")
+    futures[0].set_result("a")
+    await turns(3)
+    assert seen.values == ["a", "b"]
+    seen.dispose()
+    assert futures[2].cancelled()
+    await turns(3)
+    assert (seen.values, seen.ended) == (["a", "b"], False)
+
+
+async def test_a_future_that_somebody_else_cancels_is_an_error() -> None:
+    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    seen = Recorder(several(1).pipe(map_ordered(lambda _: future)))
+    future.cancel()
+    await turns(3)
+    assert isinstance(seen.error, CancelledError)
+
+
+async def test_a_function_that_raises_before_it_awaits() -> None:
+    def refuse(value: int) -> asyncio.Future[str]:
+        raise KeyError(value)
+
+    seen = Recorder(several(3).pipe(map_ordered(refuse)))
+    assert isinstance(seen.error, KeyError)
+    assert seen.error.args == (0,)
+
+
+async def test_a_task_that_is_cancelled_from_outside_is_silent() -> None:
+    held: set[asyncio.Task[Any]] = set()
+    token = running_tasks.set(held)
+    seen = Recorder(several(1).pipe(map_ordered(Calls())))
+    running_tasks.reset(token)
+    await turns(3)
+    (task,) = held
+    task.cancel()
+    await turns(3)
+    assert (seen.values, seen.ended) == ([], False)
+
+
+async def test_what_is_no_exception_of_the_function_is_the_loops() -> None:
+    class Stop(BaseException):
+        """As KeyboardInterrupt."""
+
+    heard: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: heard.append(context["exception"]))
+    future: asyncio.Future[str] = loop.create_future()
+    seen = Recorder(several(1).pipe(map_ordered(lambda _: future)))
+    future.set_exception(Stop())
+    await turns(3)
+    assert [type(error) for error in heard] == [Stop]
+    assert not seen.ended

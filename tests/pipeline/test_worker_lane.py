@@ -7,12 +7,13 @@ import gc
 import threading
 import weakref
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cornerstream.images.errors import DecodeError, LimitError
 from cornerstream.loop_host import LoopHost
+from cornerstream.process_workers import ProcessWorkers
 from cornerstream.ranks import BestRank, Lane, Rank, RankCell
 from cornerstream.stats import Counters
 from cornerstream.traces import Stage
@@ -23,9 +24,18 @@ from tests.support.leaks import nothing_left
 from tests.support.manual_pool import ManualPool, OnePool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 IN_PROCESS = Terms(in_process=True)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_fails_in_the_loop() -> AsyncIterator[None]:
+    """What a callback raises is only logged; here it fails the test."""
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    yield
+    assert not failures
 
 
 async def turn(times: int = 3) -> None:
@@ -177,6 +187,8 @@ async def test_cancelled_when_it_has_begun_behind_the_loops_back() -> None:
     second.cancel()
     await first
     assert bench.figures == (1, 0)  # it keeps its slot
+    assert second.trace.stage == Stage.ELSEWHERE
+    assert bench.counters.worker_wait.summary().count == 1  # nobody waited for it
     third = bench.call("c")
     bench.pool.end("b")
     await turn()
@@ -408,6 +420,23 @@ async def test_a_clock_for_all_gives_up_each_in_its_time(monkeypatch: pytest.Mon
     assert await deck == "deck"
     bench.lane.stop_clock()
     bench.lane.stop_clock()
+
+
+async def test_processes_have_a_clock_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Processes(ManualPool, ProcessWorkers):
+        """Would begin and end as the test says."""
+
+    bench = Bench(processes=Processes(1))
+    now = [1000.0]
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now[0])
+    call = bench.call("a", terms=Terms(in_process=True, seconds=60.0))
+    now[0] += 1000
+    await turn()
+    assert not call.done()
+    processes = call.pool
+    assert isinstance(processes, Processes)
+    processes.end("a")
+    assert await call == "a"
 
 
 async def test_a_result_is_not_kept() -> None:
