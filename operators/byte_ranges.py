@@ -32,6 +32,13 @@ class RangeRefusedError(FetchError):
         self.lasting = lasting
 
 
+class WholeFileWantedError(RangeRefusedError):
+    """Nothing is wrong: the file is wanted from its beginning."""
+
+    def __init__(self) -> None:
+        super().__init__("the whole file is wanted", lasting=False)
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteVersion:
     """What all ranges of one file must have in common.

@@ -73,8 +73,9 @@ class FileMap:
         """
         if self.layout is not None:
             return range(self.start(first), sum(self.layout.place(last - 1)))
-        proof = _ITEM_HEADER + HEAD_BYTES if last < self.number_of_frames else 0
-        return range(self.start(first), min(self.version.total, self.start(last + 1) + proof))
+        stop = self.start(last + 1)
+        # Nothing of the frame after the next one: with more than it was told of the walk would not agree.
+        return range(self.start(first), min(self.start(last + 2), stop + _ITEM_HEADER + HEAD_BYTES))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,13 @@ from reactivex import operators as ops
 
 from cornerstream.images.errors import HttpStatusError, ImageLoadError
 from cornerstream.operators.bridge import from_async_generator
-from cornerstream.operators.byte_ranges import RangeRefusedError, check_partial, is_partial, version_of_answer
+from cornerstream.operators.byte_ranges import (
+    RangeRefusedError,
+    WholeFileWantedError,
+    check_partial,
+    is_partial,
+    version_of_answer,
+)
 from cornerstream.operators.file_map import HeaderProbe, MappedPiece, map_of
 from cornerstream.operators.http_rules import merge_headers
 from cornerstream.operators.split_frames import FrameSplitter, split_frames, split_part10
@@ -50,7 +56,11 @@ class FileWish(Protocol):
         ...
 
     def read_whole(self, *, refused: bool = False) -> None:
-        """Hear that the whole file is being read; `refused`: the server would not let it be read otherwise."""
+        """Hear that the whole file is being read, and what was known of it does not hold.
+
+        Args:
+            refused: The server would not let it be read otherwise.
+        """
         ...
 
     async def ready(self) -> None:
@@ -99,6 +109,8 @@ class _Reading:
                 async with aclosing(self._by_ranges()) as frames:
                     async for frame in frames:
                         yield self._timed(frame)
+            except WholeFileWantedError:
+                pass
             except RangeRefusedError as refusal:
                 self._wish.read_whole(refused=refusal.lasting)
             else:
@@ -113,7 +125,7 @@ class _Reading:
             return self._opened()
         numbers = self._wish.settle(file_map)
         if numbers is None:
-            raise RangeRefusedError("the whole file is wanted", lasting=False)
+            raise WholeFileWantedError
         return self._piece(file_map, numbers)
 
     async def _opened(self) -> AsyncGenerator[EncodedFrame, None]:
@@ -139,9 +151,10 @@ class _Reading:
         numbers = None if file_map is None else self._wish.settle(file_map)
         if file_map is not None and numbers is not None:
             return self._piece(file_map, numbers)
+        if file_map is None:
+            self._wish.read_whole()
         if prefix is None or version.total > self._limits.response_bytes:
-            raise RangeRefusedError("the whole file is wanted, from its beginning", lasting=False)
-        self._wish.read_whole()
+            raise WholeFileWantedError
         return self._rest(prefix, version)
 
     async def _rest(self, prefix: bytes, version: RemoteVersion) -> AsyncGenerator[EncodedFrame, None]:
@@ -155,6 +168,7 @@ class _Reading:
             if is_partial(response):
                 check_partial(response, asked, version)
             else:  # it has changed, or the server has changed its mind
+                self._wish.read_whole()
                 prefix = b""
             async with aclosing(self._whole(response, prefix)) as frames:
                 async for frame in frames:

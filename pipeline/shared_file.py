@@ -111,7 +111,8 @@ class SharedFile:
         if not run.waiters:
             raise FetchError("nobody wants the frames any more")
         numbers = [waiter.number for waiter in run.waiters]
-        if run.whole or reads_whole(file_map, numbers, self.announced(), come=0):
+        if run.whole or reads_whole(file_map, numbers, self.announced()):
+            self.overtake(run)
             return None
         first = self._groups(file_map, run.waiters)[0]
         self._move(run, [waiter for waiter in run.waiters if waiter.number not in first])

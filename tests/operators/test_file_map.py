@@ -105,6 +105,15 @@ def test_a_frame_takes_its_own_bytes_and_what_proves_their_end(extended: bool) -
     assert map_of(body).span(20, 20).stop == len(body)
 
 
+def test_frames_shorter_than_what_proves_them() -> None:
+    frames = [jpeg_like(bytes([number])) for number in range(1, 6)]
+    body = encapsulated(frames)
+    for first in range(1, 6):
+        for last in range(first, 6):
+            for size in (1, 1000):
+                assert pieces(body, map_of(body), first, last, size) == frames[first - 1 : last]
+
+
 def test_a_frame_is_not_given_out_before_the_item_behind_it() -> None:
     body, frames = large_encapsulated(4, 400)
     file_map = map_of(body)

@@ -89,6 +89,7 @@ async def test_one_frame_of_a_large_file() -> None:
         ([150, 151, 153], 2),  # one range spans them
         ([150, 20, 90], 4),
         ([1, 150], 2),  # the whole file, and the frame that it would bring late
+        ([150, 1], 2),
         (range(1, FRAMES + 1), 1),
         (range(FRAMES, 0, -1), 1),
         ([3], 2),  # the header, and the rest
@@ -313,7 +314,7 @@ def range_of(body: bytes, frame: bytes) -> range:
 
 async def test_over_a_connection(tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(file_of(FRAMES))
-    app = create_app(tmp_path, faults=True, bytes_per_second=4e6)
+    app = create_app(tmp_path, faults=True)
     async with nothing_left():
         async with running_app(app) as at, Session() as session:
             ledger = app[LEDGER]
@@ -321,9 +322,9 @@ async def test_over_a_connection(tmp_path: Path) -> None:
             assert numbers_of([image]) == [150]
             await ledger.wait_until_idle()
             assert [one.bytes_sent for one in ledger.served] == [HEADER_PIECE, FRAME]
-            cancelled = session.load(f"wadouri:{at.file('a.dcm')}?frame=100")
+            cancelled = session.load(f"wadouri:{at.file('a.dcm')}?fault=hold-body:200&frame=100")
             waiting = asyncio.ensure_future(cancelled._last())
-            await ledger.wait_until(lambda found: any(one.bytes_sent for one in found.open))
+            await ledger.wait_until(lambda found: any(one.bytes_sent >= 200 for one in found.open))
             cancelled.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
             await ledger.wait_until_idle()
