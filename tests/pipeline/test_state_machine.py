@@ -44,8 +44,8 @@ IMAGES = st.sampled_from(IDS)
 FRAMES = [f"listed:cine?frame={number}" for number in range(1, 6)]
 INDEXES = st.integers(0, len(IDS) - 1)
 LANES = st.sampled_from(Lane)
-SLOTS = 3  # of which one is never prefetch's
-IN_FLIGHT = 2 * FRAME_BYTES + FRAME_BYTES // 4
+SLOTS = 2  # of which one is never prefetch's
+IN_FLIGHT = FRAME_BYTES * 3 // 2  # one beside half of another
 BUDGET = 4 * IMAGE_BYTES  # of six images and their encoded frames
 
 
@@ -122,7 +122,7 @@ class Viewport:
 class AnyUse(RuleBasedStateMachine):
     """Subscribers, viewports, prefetches and pins of six images, and of frames that travel in lists.
 
-    The cache holds four images, and there are three requests.
+    The cache holds four images, and there are two requests.
     """
 
     subscribers = Bundle("subscribers")
