@@ -51,7 +51,8 @@ class SeriesFrames:
         self._retrieve: Retrieve | None = None
         self._due = False
         self._patience = 0
-        self._came = (0, 0)
+        self._begun = rules.clock()
+        self._came = (0, 0)  # images by requests of their own, and their bytes
 
     def join(self, waiter: SeriesWaiter, retrieve: Retrieve) -> None:
         """Answer with a frame that is here, wait for the retrieval, or let the image have its own request."""
@@ -156,7 +157,7 @@ class SeriesFrames:
             return
         missing = len({waiter.uid for waiter in unsent}.union(set(self._rules.later(self._key)) - self._waiting.keys()))
         count, nbytes = self._came
-        case = self._rules.case(self._key, missing, nbytes / count if count else 0.0)
+        case = self._rules.case(self._key, self._origin, missing, nbytes / count if count else 0.0)
         if not case.image_bytes:
             self._patience = 0  # the first of them will tell
         elif is_faster_as_series(case):
@@ -190,8 +191,8 @@ class SeriesFrames:
             return  # it has left meanwhile
 
         def on_next(frame: EncodedFrame) -> None:
-            self._rules.came[self._origin] += 1
             self._came = self._came[0] + 1, self._came[1] + frame.nbytes
+            self._rules.arrived_alone(self._key, self._origin, self._came[1], self._rules.clock() - self._begun)
             waiter.observer.on_next(frame)
 
         def on_error(error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from cornerstream.retrieval_plan import RetrievalCase
@@ -40,7 +41,9 @@ class SeriesRules:
         upcoming: What streams and prefetches are going to want.
         refused: Origins whose servers do not answer as they should, and series that did not come whole.
         came: Images that came one by one, by origin.
+        rates: Bytes a second that came one by one, by origin: what is known of a link that no requests have filled.
         held: Bytes of frames that came before they were wanted.
+        clock: Seconds.
     """
 
     room: int
@@ -53,7 +56,16 @@ class SeriesRules:
     upcoming: list[Upcoming] = field(default_factory=list)
     refused: set[Hashable] = field(default_factory=set)
     came: Counter[Hashable] = field(default_factory=Counter)
+    rates: dict[Hashable, float] = field(default_factory=dict)
     held: int = 0
+    clock: Callable[[], float] = perf_counter
+
+    def arrived_alone(self, key: SeriesKey, origin: Hashable, nbytes: int, seconds: float) -> None:
+        """Another image of a series came by its own request: so many bytes of it have come, in so many seconds."""
+        self.came[origin] += 1
+        seconds -= self.link(key[1])[0].latency
+        if seconds > 0 and self.came[origin] >= _SEEN:
+            self.rates[origin] = max(self.rates.get(origin, 0.0), nbytes / seconds)
 
     def announced(self, key: SeriesKey) -> Iterator[tuple[Upcoming, SeriesAhead]]:
         """Who is going to want images of a series, and which."""
@@ -83,11 +95,12 @@ class SeriesRules:
         """Enough images came one by one to tell whether they had better come together, and nothing speaks against it."""
         return self.came[origin] >= _SEEN and origin not in self.refused and key not in self.refused
 
-    def case(self, key: SeriesKey, missing: int, average: float) -> RetrievalCase:
+    def case(self, key: SeriesKey, origin: Hashable, missing: int, average: float) -> RetrievalCase:
         """What is known about a series of which so many images are missing, of so many bytes as far as that was seen."""
         link, slots = self.link(key[1])
         found = [ahead for _, ahead in self.announced(key)]
         total = max((ahead.total or len(ahead.images) for ahead in found), default=0)
         image_bytes = average or max((ahead.image_bytes for ahead in found), default=0)
         room = self.room - self.held
-        return RetrievalCase(missing, max(total, missing), image_bytes, room, slots, link.latency, link.rate)
+        rate = link.rate or self.rates.get(origin, 0.0)
+        return RetrievalCase(missing, max(total, missing), image_bytes, room, slots, link.latency, rate)

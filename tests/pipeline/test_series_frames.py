@@ -320,3 +320,15 @@ async def test_what_somebody_is_getting_already_is_not_held_for_a_stream() -> No
     server.own[-1].send()
     server.open[0].send(15)
     assert server.held == {}
+
+
+@pytest.mark.parametrize(("milliseconds", "expected"), [(5, 1), (30, 0)])
+async def test_the_first_images_show_what_an_idle_link_carries(milliseconds: int, expected: int) -> None:
+    server = SeriesServer(known=False)
+    server.link.latency = 0.05
+    await started(server, 40, 10)
+    for count, request in enumerate(tuple(server.own[:8]), 1):
+        server.time = server.link.latency + count * milliseconds / 1000
+        request.answer()
+    await turn()
+    assert len(server.open) == expected

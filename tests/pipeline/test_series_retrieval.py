@@ -84,7 +84,8 @@ def many_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def fast_session(**options: Any) -> AsyncIterator[Session]:
     """A session whose links are fast, however busy this machine is."""
     async with Session(**options) as session:
-        session._engine.resources.series._rules.link = lambda _: (LinkEstimate(), 7)
+        rules = session._engine.resources.series._rules
+        rules.link, rules.clock = lambda _: (LinkEstimate(), 7), lambda: 0.0
         yield session
 
 

@@ -156,6 +156,10 @@ class SeriesServer:
             lambda _: (LinkEstimate(), 7),
             recorder,
         )
+        self.time = 0.0
+        self.rules.clock = lambda: self.time
+        self.link = LinkEstimate()
+        self.rules.link = lambda _: (self.link, 7)
         self.rules.came[ORIGIN] += 8 if known else 0
         self.series = SeriesRetrievals(self.rules)
 
