@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cornerstream.series_waiter import SeriesWaiter
 
 _ALONE = 2  # images that do not wait for the server's order when a retrieval starts
+_MEASURED = 8  # images by requests of their own after which it is measured how fast they come
 _AGAIN = 16  # images asked for after which it is looked at once more whether one should
 
 
@@ -52,6 +53,7 @@ class SeriesFrames:
         self._due = False
         self._patience = 0
         self._begun = rules.clock()
+        self._counted = 0  # bytes that had come when it was measured last
         self._came = (0, 0)  # images by requests of their own, and their bytes
 
     def join(self, waiter: SeriesWaiter, retrieve: Retrieve) -> None:
@@ -191,8 +193,7 @@ class SeriesFrames:
             return  # it has left meanwhile
 
         def on_next(frame: EncodedFrame) -> None:
-            self._came = self._came[0] + 1, self._came[1] + frame.nbytes
-            self._rules.arrived_alone(self._key, self._origin, self._came[1], self._rules.clock() - self._begun)
+            self._arrived_alone(frame.nbytes)
             waiter.observer.on_next(frame)
 
         def on_error(error: Exception) -> None:
@@ -208,6 +209,15 @@ class SeriesFrames:
             own.disposable = follow(waiter.otherwise, Observer(on_next, on_error, on_completed))
         finally:
             running_tasks.reset(token)
+
+    def _arrived_alone(self, nbytes: int) -> None:
+        self._rules.came[self._origin] += 1
+        self._came = count, received = self._came[0] + 1, self._came[1] + nbytes
+        if count % _MEASURED == 0:
+            now, latency = self._rules.clock(), self._rules.link(self._key[1])[0].latency
+            seconds = now - self._begun - (latency if count == _MEASURED else 0)
+            self._rules.measured(self._origin, received - self._counted, seconds)
+            self._begun, self._counted = now, received
 
     def _end_alone(self, waiter: SeriesWaiter) -> None:
         if self._waits(waiter):

@@ -60,11 +60,9 @@ class SeriesRules:
     held: int = 0
     clock: Callable[[], float] = perf_counter
 
-    def arrived_alone(self, key: SeriesKey, origin: Hashable, nbytes: int, seconds: float) -> None:
-        """Another image of a series came by its own request: so many bytes of it have come, in so many seconds."""
-        self.came[origin] += 1
-        seconds -= self.link(key[1])[0].latency
-        if seconds > 0 and self.came[origin] >= _SEEN:
+    def measured(self, origin: Hashable, nbytes: int, seconds: float) -> None:
+        """So many bytes came in so many seconds; the most counts: what else took its time then is not the link's."""
+        if seconds > 0:
             self.rates[origin] = max(self.rates.get(origin, 0.0), nbytes / seconds)
 
     def announced(self, key: SeriesKey) -> Iterator[tuple[Upcoming, SeriesAhead]]:

@@ -23,7 +23,7 @@ from cornerstream.ranks import Lane
 from cornerstream.server.app import create_app
 from cornerstream.server.running import running_app
 from cornerstream.session import Session
-from tests.support.leaks import nothing_left
+from tests.support.leaks import nothing_left, turns
 from tests.support.study import served
 
 if TYPE_CHECKING:
@@ -370,11 +370,12 @@ async def test_a_series_that_does_not_fit_into_the_budget_takes_requests(slices:
 async def test_leaving_closes_the_socket_and_holds_nothing(slices: PhantomStudy) -> None:
     half = parts(*files_of(slices)[24:])
     async with nothing_left(), OddSeries(slices, *half, b"", END).running() as at, fast_session() as session:
-        images = aiter(session.stream(at.ids, keep=False))
+        reading = asyncio.ensure_future(streamed_right(session, at))
         resources = session._engine.resources
         while not resources.series._rules.held:
-            await anext(images)
-        await images.aclose()
+            await turns()
+        reading.cancel()
+        await asyncio.wait([reading])
         await at.left.wait()
         stats = session.stats()
         assert (len(resources.series), resources.series._rules.held) == (0, 0)
