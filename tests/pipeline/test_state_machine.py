@@ -44,7 +44,6 @@ IMAGES = st.sampled_from(IDS)
 FRAMES = [f"listed:cine?frame={number}" for number in range(1, 6)]
 INDEXES = st.integers(0, len(IDS) - 1)
 LANES = st.sampled_from(Lane)
-SLOTS = 2  # of which one is never prefetch's
 IN_FLIGHT = FRAME_BYTES * 3 // 2  # one beside half of another
 BUDGET = 4 * IMAGE_BYTES  # of six images and their encoded frames
 
@@ -74,7 +73,8 @@ class Subscriber:
 class Starts:
     """Looks at every request that starts: is it its turn, and is there room for it?"""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, slots: int) -> None:
+        self.slots = slots
         self.wrong: list[str] = []
         self._session = session
         begin = Host.begin
@@ -88,7 +88,7 @@ class Starts:
 
     def _look(self, host: Host, rank: RankCell) -> None:
         ahead = rank.value.lane >= Lane.PREFETCH
-        if len(host.transfers) >= SLOTS - ahead:
+        if len(host.transfers) >= self.slots - ahead:
             self.wrong.append(f"{rank.value} in a slot that is not its own")
         loads = self._session._engine.loads._loads.values()
         gone = {trace for one in host.transfers if one.rank.trace for trace in one.rank.trace.loads()}  # in this turn
@@ -122,9 +122,10 @@ class Viewport:
 class AnyUse(RuleBasedStateMachine):
     """Subscribers, viewports, prefetches and pins of six images, and of frames that travel in lists.
 
-    The cache holds four images, and there are two requests.
+    The cache holds four images; of the requests, one is never prefetch's.
     """
 
+    slots = 2
     subscribers = Bundle("subscribers")
     viewports = Bundle("viewports")
     prefetches = Bundle("prefetches")
@@ -139,10 +140,10 @@ class AnyUse(RuleBasedStateMachine):
             registry=registry_of(held=load, listed=load_listed),
             transport=self.transport,
             cache_bytes=BUDGET,
-            max_requests=SLOTS,
+            max_requests=self.slots,
             max_bytes_in_flight=IN_FLIGHT,
         )
-        self.starts = Starts(self.session)
+        self.starts = Starts(self.session, self.slots)
         self.everybody: list[Subscriber] = []
         self.of_frames: list[Subscriber] = []
         self.all_viewports: list[Viewport] = []
@@ -221,12 +222,12 @@ class AnyUse(RuleBasedStateMachine):
         self.checked(lambda: setattr(subscriber.load, "rank", Rank(lane, distance)))
 
     @precondition(lambda self: self.transport.open_urls)
-    @rule(which=st.integers(0, SLOTS - 1))
+    @rule(which=st.integers(0, 2))
     def finish(self, which: int) -> None:
         self._end(which, None, ["image", "completed"])
 
     @precondition(lambda self: self.transport.open_urls)
-    @rule(which=st.integers(0, SLOTS - 1))
+    @rule(which=st.integers(0, 2))
     def fail(self, which: int) -> None:
         self._end(which, FetchError("gone"), ["FetchError"])
 
@@ -338,7 +339,7 @@ class AnyUse(RuleBasedStateMachine):
     @invariant()
     def one_fetch_a_key(self) -> None:
         assert self.transport.most <= 1
-        assert len(self.transport.open_urls) <= SLOTS
+        assert len(self.transport.open_urls) <= self.slots
 
     @invariant()
     def only_what_is_wanted_runs(self) -> None:
@@ -392,5 +393,12 @@ class AnyUse(RuleBasedStateMachine):
         assert not engine.budget._views
 
 
+class WiderUse(AnyUse):
+    """The same over three requests, of which bytes in flight allow fewer."""
+
+    slots = 3
+
+
 TestAnyUse = AnyUse.TestCase
-TestAnyUse.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestWiderUse = WiderUse.TestCase
+TestAnyUse.settings = TestWiderUse.settings = settings(max_examples=45, stateful_step_count=40, deadline=None)
