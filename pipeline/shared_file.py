@@ -51,13 +51,14 @@ class SharedFile:
         self._runs: list[FileRun] = []
         self._wanted: list[Waiter[EncodedFrame]] = []
         self._asking = False
+        self._refused = False  # or a range that failed and a download that it failed to overtake would go on for ever
         kept = home.kept.get(("map", key))
         self.file_map: FileMap | None = None if kept is None else kept.value
 
     @property
     def whole_only(self) -> bool:
         """It, or its origin, is not to be had by ranges."""
-        return not self.home.without_ranges.isdisjoint((self.key, _origin(self._address)))
+        return self._refused or _origin(self._address) in self.home.without_ranges
 
     def source(self, run: FileRun) -> Observable[EncodedFrame]:
         """The frames that a run asks for."""
@@ -125,8 +126,8 @@ class SharedFile:
             self.home.put(("map", self.key), file_map, file_map.nbytes)
 
     def refuse(self, *, lasting: bool) -> None:
-        """The file is read whole from now on, and all of its origin, if that is how its server is."""
-        self.file_map = None
+        """What is under way is read whole from now on; all of the origin, if that is how its server is."""
+        self.file_map, self._refused = None, True
         self.home.kept.discard(("map", self.key))
         if lasting:
             self.home.without_ranges.add(_origin(self._address))

@@ -39,7 +39,7 @@ class SharedFiles:
         upcoming: What streams are going to want.
         recorder: Hears of bytes handed over, and of downloads that are given up.
         files: What is under way, by key.
-        without_ranges: Keys of files, and origins, that are read whole.
+        without_ranges: Origins whose files are read whole.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ from tests.support.ranged import MIB, Answer, RangedServer, large_encapsulated, 
 from tests.support.splitting import modest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from cornerstream.engine import Engine
@@ -154,6 +154,26 @@ async def test_servers_that_lie_are_remembered() -> None:
         other = session.load("wadouri:http://other/a.dcm?frame=150")
         await other
         assert server.asked[3] is not None
+
+
+def other_version(nth: int, answer: Answer) -> Answer:
+    return answer.but(ETag=f'"{nth}"')  # so that If-Range never holds
+
+
+def other_total(nth: int, answer: Answer) -> Answer:
+    return answer.but(Content_Range=f"{answer.headers['Content-Range']}{nth}") if answer.status == 206 else answer
+
+
+@pytest.mark.parametrize("numbers", [(150,), (1, 150)])
+@pytest.mark.parametrize(("change", "requests"), [(other_version, 2), (other_total, 3)])
+async def test_a_range_that_always_fails_is_not_tried_for_ever(
+    numbers: tuple[int, ...], change: Callable[[int, Answer], Answer], requests: int
+) -> None:
+    server = RangedServer(file_of(FRAMES))
+    server.change = change
+    async with session_of(server, cache_bytes=4 * MIB) as session:
+        assert await load(session, *numbers) == list(numbers)
+        assert len(server.asked) == requests
 
 
 async def test_errors_and_frames_that_are_not_there() -> None:
