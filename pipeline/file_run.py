@@ -7,13 +7,66 @@ from typing import TYPE_CHECKING
 
 import reactivex as rx
 
-from cornerstream.images.errors import ImageIdError
+from cornerstream.file_rules import no_such_frame
 from cornerstream.waiting import Run, Waiter, hand_over
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+    from typing import Protocol
+
+    from reactivex import Observable
+
+    from cornerstream.file_rules import FileRules
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.operators.file_map import FileMap
-    from cornerstream.shared_file import SharedFile
+
+    class File(Protocol):
+        """The file whose frames are wanted, as a download sees it."""
+
+        rules: FileRules
+        key: Hashable
+        file_map: FileMap | None
+
+        @property
+        def whole_only(self) -> bool:
+            """It is not to be had by ranges."""
+            ...
+
+        def source(self, run: FileRun) -> Observable[EncodedFrame]:
+            """The frames of one download."""
+            ...
+
+        def settle(self, run: FileRun, file_map: FileMap) -> range | None:
+            """Which neighbouring frames a run reads; `None`: the whole file."""
+            ...
+
+        def learn(self, file_map: FileMap) -> None:
+            """Keep where the frames lie."""
+            ...
+
+        def refuse(self, *, lasting: bool) -> None:
+            """What is under way is read whole from now on."""
+            ...
+
+        def overtake(self, run: FileRun) -> None:
+            """Frames that a download brings late are asked for by their own bytes."""
+            ...
+
+        def keep_early(self, encoded: EncodedFrame) -> None:
+            """Keep a frame that came before it was wanted."""
+            ...
+
+        def announced(self, after: int = 0) -> Iterator[int]:
+            """The frames behind one that streams are going to want, in their order."""
+            ...
+
+        def is_announced(self, number: int) -> bool:
+            """A stream is going to want the frame."""
+            ...
+
+        def ended(self, run: FileRun) -> None:
+            """A run is over."""
+            ...
 
 
 class FileRun(Run):
@@ -31,7 +84,7 @@ class FileRun(Run):
         passed: Frames come in order: those up to this number are behind.
     """
 
-    def __init__(self, file: SharedFile, span: range | None = None) -> None:
+    def __init__(self, file: File, span: range | None = None) -> None:
         super().__init__()
         self._file = file
         self._span = span
@@ -165,7 +218,7 @@ class FileRun(Run):
         frames, nbytes = self._held, self._nbytes
         self._forget()
         if self._whole and not self._outgrown and len(frames) > 1:  # the image of a single frame is kept itself
-            self._file.home.put(self._file.key, frames, nbytes)
+            self._file.rules.put(self._file.key, frames, nbytes)
         elif self._outgrown:
             self._leave_to_cache(frames)
         self.fail(no_such_frame(self.passed))
@@ -174,7 +227,7 @@ class FileRun(Run):
         """The bytes of a frame are those of the load that gets it first."""
         if encoded.metadata.frame_number not in self._handed_over:
             self._handed_over.add(encoded.metadata.frame_number)
-            hand_over(self.rank, encoded.nbytes, waiter.rank, self._file.home.recorder)
+            hand_over(self.rank, encoded.nbytes, waiter.rank, self._file.rules.recorder)
 
     # What is held.
 
@@ -194,22 +247,22 @@ class FileRun(Run):
         if wanted and number not in self._held and self._fits(encoded.nbytes):
             self._held[number] = encoded
             self._nbytes += encoded.nbytes
-            self._file.home.held.nbytes += encoded.nbytes
+            self._file.rules.held.nbytes += encoded.nbytes
 
     def _fits(self, nbytes: int) -> bool:
         """It may be held: within what files may take of the budget, others leaving for it."""
-        home = self._file.home
-        return self._nbytes + nbytes <= home.kept.budget and home.kept.shared.make_room(nbytes)
+        rules = self._file.rules
+        return self._nbytes + nbytes <= rules.kept.budget and rules.kept.shared.make_room(nbytes)
 
     def _drop(self, number: int) -> None:
         nbytes = self._held.pop(number).nbytes
         self._nbytes -= nbytes
-        self._file.home.held.nbytes -= nbytes
+        self._file.rules.held.nbytes -= nbytes
 
     def _release(self) -> dict[int, EncodedFrame]:
         """Hold nothing any longer; what was held."""
         frames, self._held = self._held, {}
-        self._file.home.held.nbytes -= self._nbytes
+        self._file.rules.held.nbytes -= self._nbytes
         self._nbytes = 0
         self._go_on()
         return frames
@@ -239,7 +292,7 @@ class FileRun(Run):
 
     def _cancel(self) -> None:
         frames = self._forget()
-        self.give_up(self._file.home.recorder)
+        self.give_up(self._file.rules.recorder)
         if self._outgrown:
             self._leave_to_cache(frames)
 
@@ -247,9 +300,3 @@ class FileRun(Run):
         frames = self._release()
         self._file.ended(self)
         return frames
-
-
-def no_such_frame(count: int) -> ImageIdError:
-    """The error for a frame that a file of so many frames does not have."""
-    frames = "1 frame" if count == 1 else f"{count} frames"
-    return ImageIdError(f"there is no such frame; the file has {frames}, counted from 1")

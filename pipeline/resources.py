@@ -13,6 +13,7 @@ from cornerstream.batches import FrameLists
 from cornerstream.budget import HeldBytes
 from cornerstream.cache import ByteCache
 from cornerstream.encoded_frames import FrameTier, size_of
+from cornerstream.file_rules import FileRules
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.stage import Stage
 from cornerstream.link import LinkEstimate
@@ -91,7 +92,7 @@ class SharedResources:
         self.lists = FrameLists(rules)
         self.held = HeldBytes()
         self.kept.shared.join(self.held)
-        self.files = SharedFiles(self.kept, self.held, limits, context, rules.upcoming, self.put, recorder)
+        self.files = SharedFiles(FileRules(self.kept, self.held, limits, context, rules.upcoming, self.put, recorder))
         self.series = SeriesRetrievals(
             SeriesRules(self.kept.budget, context, self._hold_frame, self._take_frame, cached, link, recorder)
         )

@@ -10,7 +10,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cornerstream.file_run import FileRun, no_such_frame
+from cornerstream.file_rules import no_such_frame
+from cornerstream.file_run import FileRun
 from cornerstream.images.errors import FetchError
 from cornerstream.operators.bridge import running_tasks
 from cornerstream.range_plan import far_ones, reads_whole, spans, with_announced
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from reactivex import Observable
 
+    from cornerstream.file_rules import FileRules
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.loaders.context import LoadContext
     from cornerstream.operators.file_map import FileMap
-    from cornerstream.shared_files import SharedFiles
     from cornerstream.waiting import Waiter
 
 _SPANS = 2  # requests of one file at a time that nobody is in a hurry for; the others are put together meanwhile
@@ -35,34 +36,40 @@ class SharedFile:
     """One file of which frames are wanted.
 
     Args:
-        home: What it shares with others.
+        rules: What it shares with others.
         key: Its last member is the address that image ids name it by.
         frames: Opens it: the frames that `LoadContext.wish` asks for, or all of them.
+        forget: Called when nobody wants anything of it any more.
     """
 
     def __init__(
-        self, home: SharedFiles, key: Hashable, frames: Callable[[LoadContext], Observable[EncodedFrame]]
+        self,
+        rules: FileRules,
+        key: Hashable,
+        frames: Callable[[LoadContext], Observable[EncodedFrame]],
+        forget: Callable[[SharedFile], None],
     ) -> None:
-        self.home = home
+        self.rules = rules
         self.key = key
         self.tasks = running_tasks.get()
         self._address = str(key[-1] if isinstance(key, tuple) else key)
         self._frames = frames
+        self._forget = forget
         self._runs: list[FileRun] = []
         self._wanted: list[Waiter[EncodedFrame]] = []
         self._asking = False
         self._refused = False  # or a range that failed and a download that it failed to overtake would go on for ever
-        kept = home.kept.get(("map", key))
+        kept = rules.kept.get(("map", key))
         self.file_map: FileMap | None = None if kept is None else kept.value
 
     @property
     def whole_only(self) -> bool:
         """It, or its origin, is not to be had by ranges."""
-        return self._refused or _origin(self._address) in self.home.without_ranges
+        return self._refused or _origin(self._address) in self.rules.without_ranges
 
     def source(self, run: FileRun) -> Observable[EncodedFrame]:
         """The frames that a run asks for."""
-        return self._frames(replace(self.home.context(run.rank, run.progress), wish=run))
+        return self._frames(replace(self.rules.context(run.rank, run.progress), wish=run))
 
     # Who waits.
 
@@ -71,7 +78,7 @@ class SharedFile:
         early = self._take_early(waiter.number)
         run = self._run_for(waiter)
         if early is not None:
-            hand_over(None, early.nbytes, waiter.rank, self.home.recorder)
+            hand_over(None, early.nbytes, waiter.rank, self.rules.recorder)
             waiter.succeed(early)
             self._tidy()
         elif run is not None:
@@ -123,14 +130,14 @@ class SharedFile:
         """Keep where the frames lie."""
         if self.file_map is not file_map:
             self.file_map = file_map
-            self.home.put(("map", self.key), file_map, file_map.nbytes)
+            self.rules.put(("map", self.key), file_map, file_map.nbytes)
 
     def refuse(self, *, lasting: bool) -> None:
         """What is under way is read whole from now on; all of the origin, if that is how its server is."""
         self.file_map, self._refused = None, True
-        self.home.kept.discard(("map", self.key))
+        self.rules.kept.discard(("map", self.key))
         if lasting:
-            self.home.without_ranges.add(_origin(self._address))
+            self.rules.without_ranges.add(_origin(self._address))
 
     def overtake(self, run: FileRun) -> None:
         """Frames that a download brings late are asked for by their own bytes, if somebody waits for nothing else."""
@@ -141,11 +148,11 @@ class SharedFile:
 
     def keep_early(self, encoded: EncodedFrame) -> None:
         """Keep a frame that came before it was wanted."""
-        self.home.put(("ranged", self.key, encoded.metadata.frame_number), encoded, encoded.nbytes)
+        self.rules.put(("ranged", self.key, encoded.metadata.frame_number), encoded, encoded.nbytes)
 
     def announced(self, after: int = 0) -> Iterator[int]:
         """The frames behind one that streams are going to want, in their order."""
-        for upcoming in self.home.upcoming:
+        for upcoming in self.rules.upcoming:
             for number, place in upcoming.places_of(self._address).items():
                 if place >= upcoming.position and number > after:
                     yield number
@@ -153,7 +160,7 @@ class SharedFile:
     def is_announced(self, number: int) -> bool:
         """A stream is going to want the frame."""
         return any(
-            upcoming.places_of(self._address).get(number, -1) >= upcoming.position for upcoming in self.home.upcoming
+            upcoming.places_of(self._address).get(number, -1) >= upcoming.position for upcoming in self.rules.upcoming
         )
 
     def ended(self, run: FileRun) -> None:
@@ -186,14 +193,14 @@ class SharedFile:
             numbers = [waiter.number for waiter in waiters if _urgent(waiter) is hurry]
             if numbers and not hurry:
                 numbers = with_announced(file_map, numbers, self.announced(), self._ahead_bytes)
-            found += spans(file_map, numbers, self.home.limits.list_bytes)
+            found += spans(file_map, numbers, self.rules.limits.list_bytes)
         ranks = {span: min((w.rank.value for w in waiters if w.number in span), default=None) for span in found}
         waited = [span for span in dict.fromkeys(found) if ranks[span] is not None]
         return sorted(waited, key=lambda span: (ranks[span], span.start))
 
     @property
     def _ahead_bytes(self) -> int:
-        return min(self.home.limits.list_bytes, self.home.kept.budget // 2)
+        return min(self.rules.limits.list_bytes, self.rules.kept.budget // 2)
 
     def _ask_soon(self) -> None:
         """Ask in the next turn of the loop: those who come with this one join it."""
@@ -244,15 +251,15 @@ class SharedFile:
 
     def _take_early(self, number: int) -> EncodedFrame | None:
         key = "ranged", self.key, number
-        if key not in self.home.kept:
+        if key not in self.rules.kept:
             return None
-        kept = self.home.kept.get(key)
-        self.home.kept.discard(key)
+        kept = self.rules.kept.get(key)
+        self.rules.kept.discard(key)
         return None if kept is None else kept.value
 
     def _tidy(self) -> None:
-        if not (self._runs or self._wanted) and self.home.files.get(self.key) is self:
-            del self.home.files[self.key]
+        if not (self._runs or self._wanted):
+            self._forget(self)
 
 
 def _urgent(waiter: Waiter[EncodedFrame]) -> bool:
