@@ -58,7 +58,8 @@ def encoded_frame(part: Part, metadata: InstanceMetadata, frame_number: int) -> 
     described = metadata.frame(frame_number)
     native_bytes = -(-frame_bits_of(described, len(part.data)) // 8)
     uid = transfer_syntax_of(part.content_type, metadata.transfer_syntax_uid, part.data, native_bytes)
-    return EncodedFrame(metadata.frame(frame_number, uid), part.data)
+    known = uid == described.transfer_syntax_uid
+    return EncodedFrame(described if known else metadata.frame(frame_number, uid), part.data)
 
 
 def join_metadata(

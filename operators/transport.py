@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import timeout
+from asyncio import sleep, timeout
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from cornerstream.operators.protocols import HttpRequest
 
+_PIECE_BYTES = 1 << 15  # less than that is a trickle, which is let gather for a moment if there is more to come
+_PIECE_SECONDS = 0.002
 _ALWAYS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "cornerstream"}
 
 
@@ -241,7 +243,8 @@ class AiohttpResponse:
         allowance = timeout(self._limits.response_seconds - self._waited)
         try:
             async with allowance:
-                return await self._response.content.readany()
+                chunk = await self._response.content.readany()
+                return await self._more(chunk) if len(chunk) < _PIECE_BYTES else chunk
         except Exception as error:
             if allowance.expired():
                 seconds = f"limits.response_seconds={self._limits.response_seconds:g}"
@@ -249,6 +252,16 @@ class AiohttpResponse:
             raise fetch_error(error, self._url, self._limits) from error
         finally:
             self._waited += monotonic() - begin  # the reader's own time is not the server's
+
+    async def _more(self, chunk: bytes) -> bytes:
+        """What trickles is taken in larger pieces: each costs the same, however small it is."""
+        promised, content = self._response.content_length, self._response.content
+        missing = self.received if promised is None else promised - self.received - len(chunk)
+        if missing < _PIECE_BYTES or content.at_eof():
+            return chunk
+        await sleep(_PIECE_SECONDS)
+        # What broke meanwhile is told by the next read: these bytes may complete something.
+        return chunk if content.exception() is not None else chunk + content.read_nowait()
 
     def _check_end(self) -> None:
         if self._lost is not None and self._lost.done() and (cause := self._lost.exception()) is not None:
