@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import reactivex as rx
 
 from cornerstream.file_rules import no_such_frame
+from cornerstream.held_frames import HeldFrames
 from cornerstream.waiting import Run, Waiter, hand_over
 
 if TYPE_CHECKING:
@@ -89,8 +90,7 @@ class FileRun(Run):
         self._file = file
         self._span = span
         self._missing = set(span or ())
-        self._held: dict[int, EncodedFrame] = {}
-        self._nbytes = 0
+        self._held = HeldFrames(file.rules)
         self._largest = 0
         self._handed_over: set[int] = set()
         self._whole = False
@@ -179,13 +179,14 @@ class FileRun(Run):
         """There is more room than before, or less is announced: go on, pause or end."""
         if not self._outgrown:
             return
-        for number in [number for number in self._held if not self._file.is_announced(number)]:
-            self._drop(number)
+        for number in self._held.numbers():
+            if not self._file.is_announced(number):
+                self._held.drop(number)
         if self.waiters:
             self._go_on()
         elif not self._is_expected:
             self._cancel()
-        elif self._fits(self._largest):
+        elif self._held.fits(self._largest):
             self._go_on()
         else:
             self._pause()
@@ -215,8 +216,8 @@ class FileRun(Run):
         self.fail(error)
 
     def _on_completed(self) -> None:
-        frames, nbytes = self._held, self._nbytes
-        self._forget()
+        nbytes = self._held.nbytes
+        frames = self._forget()
         if self._whole and not self._outgrown and len(frames) > 1:  # the image of a single frame is kept itself
             self._file.rules.put(self._file.key, frames, nbytes)
         elif self._outgrown:
@@ -238,32 +239,18 @@ class FileRun(Run):
                 self._file.keep_early(encoded)
             return
         self._largest = max(self._largest, encoded.nbytes)
-        if not self._outgrown and not self._fits(encoded.nbytes):
+        if not self._outgrown and not self._held.fits(encoded.nbytes):
             self._outgrown = True
-            for held in tuple(self._held):
+            for held in self._held.numbers():
                 if held in self._handed_over or not self._file.is_announced(held):
-                    self._drop(held)
+                    self._held.drop(held)
         wanted = not self._outgrown or (not taken and self._file.is_announced(number))
-        if wanted and number not in self._held and self._fits(encoded.nbytes):
-            self._held[number] = encoded
-            self._nbytes += encoded.nbytes
-            self._file.rules.held.nbytes += encoded.nbytes
-
-    def _fits(self, nbytes: int) -> bool:
-        """It may be held: within what files may take of the budget, others leaving for it."""
-        rules = self._file.rules
-        return self._nbytes + nbytes <= rules.kept.budget and rules.kept.shared.make_room(nbytes)
-
-    def _drop(self, number: int) -> None:
-        nbytes = self._held.pop(number).nbytes
-        self._nbytes -= nbytes
-        self._file.rules.held.nbytes -= nbytes
+        if wanted and number not in self._held and self._held.fits(encoded.nbytes):
+            self._held.add(encoded)
 
     def _release(self) -> dict[int, EncodedFrame]:
         """Hold nothing any longer; what was held."""
-        frames, self._held = self._held, {}
-        self._file.rules.held.nbytes -= self._nbytes
-        self._nbytes = 0
+        frames = self._held.release()
         self._go_on()
         return frames
 
