@@ -24,6 +24,7 @@ from cornerstream.images.errors import (
 from cornerstream.images.limits import Limits
 from cornerstream.ranks import RankCell
 from cornerstream.session import Session
+from tests.support.hostile import without_delays
 from tests.support.leaks import nothing_left
 from tests.support.study import Served, served
 
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def at(small_study: PhantomStudy) -> AsyncGenerator[Served, None]:
+async def at(small_study: PhantomStudy, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Served, None]:
+    without_delays(monkeypatch)
     async with nothing_left(), served(small_study) as at:
         yield at
 
@@ -115,7 +117,8 @@ async def test_an_unknown_scheme() -> None:
             await session.load("nosuch:x")
 
 
-async def test_nobody_listens() -> None:
+async def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_delays(monkeypatch)
     async with Session() as session:
         with pytest.raises(FetchError, match=r"127\.0\.0\.1:9"):
             await session.load("wadouri:http://127.0.0.1:9/x")

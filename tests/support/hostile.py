@@ -81,6 +81,14 @@ async def serving(instance: Instance) -> AsyncIterator[Instance]:
 
 def without_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loaders try once: what is transient fails at once, not after three delays."""
-    once = backoff_policy(attempts=1)
+    _retry_by(monkeypatch, backoff_policy(attempts=1))
+
+
+def without_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaders try as often as ever, without waiting in between."""
+    _retry_by(monkeypatch, backoff_policy(first_delay=0, jitter=0))
+
+
+def _retry_by(monkeypatch: pytest.MonkeyPatch, policy: object) -> None:
     # Patched where it is defined: `retry_with_backoff` and the lists of frames ask there, each time.
-    monkeypatch.setattr("cornerstream.operators.retry_with_backoff.backoff_policy", lambda *_, **__: once)
+    monkeypatch.setattr("cornerstream.operators.retry_with_backoff.backoff_policy", lambda *_, **__: policy)

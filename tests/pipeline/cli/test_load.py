@@ -9,6 +9,8 @@ import pytest
 from PIL import Image as Pillow
 from pydicom.pixels.processing import apply_rescale, apply_windowing
 
+from tests.support.hostile import without_delays
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -112,7 +114,8 @@ def test_files_that_are_there_are_named_and_kept(typed: Typed, small_study: Phan
     assert typed("load", *files, "-o", tmp_path, "--force").exit_code == 0
 
 
-def test_credentials_of_an_image_id_are_not_said(typed: Typed, tmp_path: Path) -> None:
+def test_credentials_of_an_image_id_are_not_said(typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_delays(monkeypatch)
     result = typed("load", "wadouri:http://me:hush@127.0.0.1:9/x?token=hush2", "-o", tmp_path)
     assert result.exit_code == 1
     assert "hush" not in result.stderr + result.stdout
