@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from cornerstream.session import Session
 from cornerstream.traces import Stage
+from tests.support.afterwards import children, clean, keys, nothing_runs
 from tests.support.cancelling import (
     MOMENTS,
     HeldDisk,
@@ -25,7 +23,7 @@ from tests.support.cancelling import (
     turn_until,
     unanswered,
 )
-from tests.support.leaks import nothing_left, turns
+from tests.support.leaks import turns
 from tests.support.starts import (
     awaited,
     file,
@@ -48,14 +46,13 @@ from tests.support.starts import (
     subscribed,
     waited_for_elsewhere,
 )
-from tests.support.study import Served, served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from cornerstream.cache import ByteCache
     from cornerstream.phantom import PhantomStudy
+    from tests.support.study import Served
 
     Start = Callable[[User], None]
     Source = Callable[[Served], list[str]]
@@ -219,21 +216,6 @@ async def test_a_session_with_a_loop_of_its_own(small_study: PhantomStudy, start
         await asyncio.to_thread(session.close)
 
 
-@asynccontextmanager
-async def clean(study: PhantomStudy) -> AsyncIterator[Served]:
-    """Serve a study; no task, descriptor, thread or process is left."""
-    threads, processes = set(threading.enumerate()), children()
-    async with nothing_left(), served(study) as at:
-        yield at
-    assert set(threading.enumerate()) <= threads
-    assert children() <= processes
-
-
-def children() -> set[psutil.Process]:
-    """Processes of this one."""
-    return set(psutil.Process().children())
-
-
 def faults(at: Served, source: Source, moment: Moment) -> dict[str, str]:
     """What the server does to pixels."""
     end = partway(at.study, in_file=source is file)
@@ -279,23 +261,3 @@ async def reached(user: User, moment: Moment) -> None:
         await turn_until(
             lambda: user.images >= moment.images and (moment.stage is None or moment.stage in user.stages())
         )
-
-
-async def nothing_runs(user: User) -> None:
-    """The server has no open request, and the session no load, slot, task, work, wish or pin; nobody heard of anything."""
-    engine = user.engine
-    await user.at.ledger.wait_until_idle()
-    await turn_until(lambda: not (engine.tasks or engine.workers.busy))
-    stats = engine.stats()
-    assert (stats.running, stats.open_requests, stats.queued_requests) == (0, 0, 0)
-    assert (stats.busy_workers, stats.queued_work, stats.tasks) == (0, 0, 0)
-    assert (len(engine.resources.files), len(engine.resources.values), len(engine.resources.lists)) == (0, 0, 0)
-    assert (len(engine.board), len(engine.cache._pins), len(engine.budget._views)) == (0, 0, 0)
-    assert (user.late, user.errors) == ([], [])
-
-
-def keys(user: User) -> list[set[Hashable]]:
-    """What is kept, in all tiers."""
-    resources = user.engine.resources
-    tiers: list[ByteCache[Any]] = [user.engine.cache, resources.frames.cache, resources.kept]
-    return [{*tier._free, *tier._pinned} for tier in tiers]

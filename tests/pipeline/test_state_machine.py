@@ -7,14 +7,12 @@ from collections import Counter
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
 from reactivex.testing import TestScheduler
 
-from cornerstream.hosts import Host
 from cornerstream.images.errors import FetchError
 from cornerstream.images.image_id import ImageId
 from cornerstream.policies import Window
@@ -22,10 +20,10 @@ from cornerstream.ranks import Lane, Rank
 from cornerstream.scroll import Scroll
 from cornerstream.series import series_of
 from cornerstream.session import Session
-from cornerstream.traces import Stage
 from tests.support.fakes import registry_of
 from tests.support.held_images import FRAME_BYTES, IMAGE_BYTES, HeldImages, load, load_listed, url_of
 from tests.support.leaks import turns
+from tests.support.users import Starts, Subscriber, Viewport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +31,7 @@ if TYPE_CHECKING:
     from reactivex.abc import DisposableBase
 
     from cornerstream.cache import ByteCache
-    from cornerstream.hosts import Transfer
-    from cornerstream.images.image import Image
-    from cornerstream.load import Load
     from cornerstream.prefetch import Prefetch
-    from cornerstream.ranks import RankCell
 
 IDS = [f"held:{number}" for number in range(6)]
 IMAGES = st.sampled_from(IDS)
@@ -46,77 +40,6 @@ INDEXES = st.integers(0, len(IDS) - 1)
 LANES = st.sampled_from(Lane)
 IN_FLIGHT = FRAME_BYTES * 3 // 2  # one beside half of another
 BUDGET = 4 * IMAGE_BYTES  # of six images and their encoded frames
-
-
-class Subscriber:
-    """What one subscriber heard, and what the model says it must have heard."""
-
-    def __init__(self, load: Load) -> None:
-        self.load = load
-        self.heard: list[str] = []
-        self.expected: list[str] = []
-        self.waits = True
-        self.left_with: list[str] | None = None  # what it had heard when it left
-        self.subscription = load.observable.subscribe(
-            lambda _: self.heard.append("image"),
-            lambda error: self.heard.append(type(error).__name__),
-            lambda: self.heard.append("completed"),
-        )
-
-    def leave(self, how: Callable[[], object]) -> None:
-        """It wants no more."""
-        how()
-        self.waits = False
-        self.left_with = self.left_with or list(self.heard)
-
-
-class Starts:
-    """Looks at every request that starts: is it its turn, and is there room for it?"""
-
-    def __init__(self, session: Session, slots: int) -> None:
-        self.slots = slots
-        self.wrong: list[str] = []
-        self._session = session
-        begin = Host.begin
-
-        def looked_at(host: Host, rank: RankCell, now: float) -> Transfer:
-            self._look(host, rank)
-            return begin(host, rank, now)
-
-        self.patch = patch.object(Host, "begin", looked_at)
-        self.patch.start()
-
-    def _look(self, host: Host, rank: RankCell) -> None:
-        ahead = rank.value.lane >= Lane.PREFETCH
-        if len(host.transfers) >= self.slots - ahead:
-            self.wrong.append(f"{rank.value} in a slot that is not its own")
-        loads = self._session._engine.loads._loads.values()
-        gone = {trace for one in host.transfers if one.rank.trace for trace in one.rank.trace.loads()}  # in this turn
-        waiting = [load for load in loads if load.rank.trace.stage is Stage.NETWORK_QUEUE]
-        queued = [load.rank.value for load in waiting if load.rank.trace not in gone]
-        if any(other < rank.value for other in queued):
-            self.wrong.append(f"{rank.value} before {min(queued)}")
-        others = [one.remaining for one in host.transfers if ahead or one.lane < Lane.PREFETCH]
-        if others and sum(others) + host.average > IN_FLIGHT:
-            self.wrong.append(f"{sum(others)} bytes in flight, {host.average} more")
-
-
-class Viewport:
-    """A scroll and what it showed."""
-
-    def __init__(self, scroll: Scroll) -> None:
-        self.scroll = scroll
-        self.shown: list[str] = []
-        self.asked: list[str] = []  # for what, when that was shown
-        self.completed = 0
-        scroll.images.subscribe(self._on_image, None, self._on_completed)
-
-    def _on_image(self, image: Image) -> None:
-        self.shown.append(str(image.image_id))
-        self.asked.append(IDS[-1 if self.scroll.index is None else self.scroll.index])
-
-    def _on_completed(self) -> None:
-        self.completed += 1
 
 
 class AnyUse(RuleBasedStateMachine):
@@ -143,7 +66,7 @@ class AnyUse(RuleBasedStateMachine):
             max_requests=self.slots,
             max_bytes_in_flight=IN_FLIGHT,
         )
-        self.starts = Starts(self.session, self.slots)
+        self.starts = Starts(self.session, self.slots, IN_FLIGHT)
         self.everybody: list[Subscriber] = []
         self.of_frames: list[Subscriber] = []
         self.all_viewports: list[Viewport] = []
@@ -254,7 +177,7 @@ class AnyUse(RuleBasedStateMachine):
         window = Window(ahead, 1)
         one: Viewport = self.checked(
             lambda: Viewport(
-                Scroll(series, engine.host, load, engine.cache, engine.board, window, scheduler=self.scheduler)
+                Scroll(series, engine.host, load, engine.cache, engine.board, window, scheduler=self.scheduler), IDS
             )
         )
         self.all_viewports.append(one)
