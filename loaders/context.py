@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import ImageLoadObject
     from cornerstream.images.pixel_target import PixelTarget
+    from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
     from cornerstream.operators.protocols import Transport, Workers
     from cornerstream.operators.read_wanted import FileWish
@@ -64,6 +65,26 @@ class Resources(Protocol):
             image_id: The instance, by scheme and address, and the frame.
             parts: Opens one request for several frames. It gets a function that settles which, to be called when the
                 request is sent (`HttpRequest.late_url`), and emits a part for each, in that order.
+        """
+        ...
+
+    def either(
+        self,
+        image_id: ImageId,
+        metadata: Observable[InstanceMetadata],
+        frame: Observable[EncodedFrame],
+        instance: Observable[EncodedFrame],
+    ) -> Observable[EncodedFrame]:
+        """A frame by itself, or out of its instance where its server refuses to send it so.
+
+        What was refused of which server is remembered: the instance is asked for first then. If it is refused as well, the
+        error is that of the frame.
+
+        Args:
+            image_id: The instance, by scheme and address, and the frame.
+            metadata: Tell which transfer syntax it has, if the server says so.
+            frame: Asks for the frame.
+            instance: Asks for the instance, and emits that frame.
         """
         ...
 

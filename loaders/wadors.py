@@ -15,6 +15,7 @@ from cornerstream.operators.frame_part import join_metadata
 from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.read_metadata import read_metadata
 from cornerstream.operators.retry_with_backoff import retry_with_backoff
+from cornerstream.operators.split_instance import split_instance
 from cornerstream.operators.split_instances import split_instances
 from cornerstream.operators.split_multipart import split_multipart
 from cornerstream.operators.to_image import to_image
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from reactivex import Observable
 
+    from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext
     from cornerstream.operators.metadata import InstanceMetadata
@@ -40,7 +42,8 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     """Load one frame of an instance, in the transfer syntax the server has it in.
 
     Frames of an instance that are wanted together come in one answer. The pixels and the metadata are asked for at the
-    same time; the metadata once an instance. A series may come whole, as its files.
+    same time; the metadata once an instance. A series may come whole, as its files; an instance whose frames the server
+    refuses to send by themselves is retrieved as its file.
     """
 
     def parts(shared: LoadContext, chosen: Callable[[], Sequence[int]]) -> Observable[Part]:
@@ -53,11 +56,19 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
             fetch(shared.http), split_instances(shared.limits)
         )
 
+    def frames(shared: LoadContext) -> Observable[EncodedFrame]:
+        return rx.just(HttpRequest(resource_url(image_id, ""), INSTANCES, image_id)).pipe(
+            fetch(shared.http), split_instance(shared.limits, shared.wish), retry_with_backoff()
+        )
+
     resource_url(image_id, "/frames")  # refused before anything is asked for
-    frame = context.resources.part(image_id, parts).pipe(join_metadata(metadata_of(image_id, context), image_id.number))
+    resources, metadata = context.resources, metadata_of(image_id, context)
+    frame = resources.part(image_id, parts).pipe(join_metadata(metadata, image_id.number))
+    instance = resources.frame(("part10", image_id.address), frames, image_id.number)
+    either = resources.either(image_id, metadata, frame, instance)
     return ImageLoadObject(
         image_id,
-        context.resources.encoded(image_id, context.resources.of_series(image_id, instances, frame)).pipe(
+        resources.encoded(image_id, resources.of_series(image_id, instances, either)).pipe(
             decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
             to_rgb(context.workers),
             to_image(image_id, context.target),

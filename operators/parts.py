@@ -71,11 +71,7 @@ class PartBody:
             LimitError: It is longer than `limits.part_bytes`.
         """
         end = len(data) if end is None else end
-        self._size += end - start
-        if self._size > self._limit:
-            raise self._too_large()
-        if self._expected is not None and self._size > self._expected:
-            raise SplitError(f"a part is longer than its Content-Length, {self._expected}")
+        self.count(end - start)
         if self._size == end - start:  # the first bytes, mostly all of them
             self._whole = data[start:end]
             return
@@ -85,6 +81,14 @@ class PartBody:
             self._whole = b""
         with memoryview(data) as view:
             self._buffer.write(view[start:end])
+
+    def count(self, nbytes: int) -> None:
+        """So many more bytes have come; raises as `write`."""
+        self._size += nbytes
+        if self._size > self._limit:
+            raise self._too_large()
+        if self._expected is not None and self._size > self._expected:
+            raise SplitError(f"a part is longer than its Content-Length, {self._expected}")
 
     def close(self) -> bytes:
         """The whole body; the object is empty afterwards.

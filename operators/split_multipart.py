@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
     from cornerstream.operators.protocols import HttpResponse
 
+    Bodies = Callable[[Mapping[str, str], Limits], PartBody]
+
 _MULTIPART = frozenset({"multipart/related", "multipart/mixed"})
 _BOUNDARY = re.compile(r"[\x20-\x7e]{0,69}[\x21-\x7e]\Z")  # RFC 2046: 1 to 70 characters, the last one no space
 _LONGEST_PADDING = 256
@@ -62,15 +64,16 @@ class MultipartSplitter:
     Args:
         content_type: The Content-Type field of the response.
         limits: `parts`, `part_bytes`, `part_headers` and `part_header_bytes` hold here.
+        bodies: Makes what takes the bytes of a part, of its header fields.
 
     Raises:
         SplitError: There is no Content-Type, or it is a multipart without a usable boundary.
     """
 
-    def __init__(self, content_type: str, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, content_type: str, limits: Limits = DEFAULT_LIMITS, bodies: Bodies = PartBody) -> None:
         if not content_type.strip():
             raise SplitError("the response has no Content-Type, so nothing says how its parts are framed")
-        self._limits = limits
+        self._limits, self._bodies = limits, bodies
         boundary = boundary_of(content_type)
         self._delimiter = b"\r\n--" + (boundary or "").encode("ascii")
         self._state = _State.SINGLE if boundary is None else _State.PREAMBLE
@@ -81,7 +84,7 @@ class MultipartSplitter:
         self._count = 0
         self._fed = len(self._buffer)
         self._headers: Mapping[str, str] = {"content-type": content_type}
-        self._body = PartBody(self._headers, limits)
+        self._body = (bodies if boundary is None else PartBody)(self._headers, limits)
         self._done: list[Part] = []
 
     def feed(self, chunk: bytes) -> list[Part]:
@@ -230,7 +233,7 @@ class MultipartSplitter:
         self._headers = parse_headers(block, self._limits)
         if self._headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
             raise SplitError("a part is multipart itself, which DICOMweb does not use (PS3.18 section 8.6.1.2)")
-        self._body = PartBody(self._headers, self._limits)
+        self._body = self._bodies(self._headers, self._limits)
         self._state = _State.BODY
 
 

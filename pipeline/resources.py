@@ -18,6 +18,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.stage import Stage
 from cornerstream.link import LinkEstimate
 from cornerstream.list_rules import ListRules
+from cornerstream.refusals import Refusals
 from cornerstream.series_retrieval import SeriesRetrievals
 from cornerstream.series_rules import SeriesRules
 from cornerstream.shared_files import SharedFiles
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import Progress
     from cornerstream.loaders.context import LoadContext
+    from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
     from cornerstream.operators.split_instances import RetrievedInstance
     from cornerstream.ranks import Lane, RankCell
@@ -90,6 +92,7 @@ class SharedResources:
         self.values: dict[Hashable, ValueRun[Any]] = {}
         rules = ListRules(limits, self.kept.budget, context, self._hold, self._take, cached, recorder)
         self.lists = FrameLists(rules)
+        self.refusals = Refusals()
         self.held = HeldBytes()
         self.kept.shared.join(self.held)
         self.files = SharedFiles(FileRules(self.kept, self.held, limits, context, rules.upcoming, self.put, recorder))
@@ -202,6 +205,16 @@ class RankedResources:
 
         source, disk = Stage(subscribe), self._shared.disk
         return source if disk is None else disk.part(image_id, source)
+
+    def either(
+        self,
+        image_id: ImageId,
+        metadata: Observable[InstanceMetadata],
+        frame: Observable[EncodedFrame],
+        instance: Observable[EncodedFrame],
+    ) -> Observable[EncodedFrame]:
+        """Have a frame by itself, or out of its instance; see `Refusals`."""
+        return self._shared.refusals.either(image_id, self._rank, metadata, frame, instance)
 
     def of_series(
         self,
