@@ -6,7 +6,7 @@ of the frame that is asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cornerstream.images.errors import ImageIdError
@@ -92,7 +92,7 @@ class InstanceMetadata:
             changes["overlays"] = overlays_of_frame(self.shared.overlays, frame_number)
         if frame_number <= len(self.groups):
             changes |= _functional_groups(self.groups[frame_number - 1], vars(self.shared))
-        return replace(self.shared, **changes)
+        return self.shared.changed(changes)
 
 
 def read_dataset(
@@ -182,6 +182,16 @@ def read_attributes(
     for shared in attributes.items("SharedFunctionalGroupsSequence")[:1]:
         found |= _functional_groups(shared, found)
     return InstanceMetadata(FrameMetadata(**found), attributes.items("PerFrameFunctionalGroupsSequence"))
+
+
+def read_own(attributes: Attributes) -> dict[str, Any]:
+    """What is an instance's own among others of its series; nothing else that is read depends on it."""
+    return {
+        "sop_instance_uid": text(attributes, "SOPInstanceUID"),
+        "instance_number": integer(attributes, "InstanceNumber"),
+        "image_position_patient": vector(attributes, "ImagePositionPatient", 3),
+        **_windows(attributes),
+    }
 
 
 def _identity(attributes: Attributes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cornerstream.images.errors import SplitError, UnsupportedTransferSyntaxError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
@@ -60,6 +60,22 @@ _BEFORE_PIXELS = range(0x7FE00000)
 _KEPT = TAGS | {EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS}
 
 
+class AttributeReader(Protocol):
+    """Makes metadata of attributes as `read_attributes` does."""
+
+    def __call__(
+        self,
+        attributes: WrittenAttributes,
+        transfer_syntax_uid: str,
+        limits: Limits,
+        *,
+        pixel_keyword: str = ...,
+        pixel_vr_is_ow: bool = ...,
+    ) -> InstanceMetadata:
+        """See `read_attributes`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Part10Header:
     """What stands in front of the pixels.
@@ -79,8 +95,15 @@ class Part10Header:
     extended_offsets: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
 
-def parse_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part10Header:
+def parse_header(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, reader: AttributeReader = read_attributes
+) -> Part10Header:
     """Read the header of a Part 10 file whose bytes are there, at least up to its pixel data.
+
+    Args:
+        data: The file, or its beginning.
+        limits: Bounds for whatever the header claims.
+        reader: Makes metadata of its attributes.
 
     Raises:
         SplitError: It is not DICOM, has no pixel data, or does not describe an image.
@@ -89,11 +112,19 @@ def parse_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Part10Header:
         LimitError: The header, a sequence's depth or what it describes is over a limit.
         DecodeError: A palette or lookup table contradicts its descriptor.
     """
-    return finish(read_header(ByteStream(data, ended=True), limits))
+    return finish(read_header(ByteStream(data, ended=True), limits, reader))
 
 
-def read_header(stream: ByteStream, limits: Limits = DEFAULT_LIMITS) -> Generator[None, None, Part10Header]:
-    """Read a header from a stream that is being fed; the stream then stands at the first byte of the pixels."""
+def read_header(
+    stream: ByteStream, limits: Limits = DEFAULT_LIMITS, reader: AttributeReader = read_attributes
+) -> Generator[None, None, Part10Header]:
+    """Read a header from a stream that is being fed; the stream then stands at the first byte of the pixels.
+
+    Args:
+        stream: Stands at the beginning of a file.
+        limits: Bounds for whatever the header claims.
+        reader: Makes metadata of its attributes.
+    """
     transfer_syntax_uid = yield from _read_meta(stream, limits)
     if transfer_syntax_uid.startswith(_DICOM_UID):  # or video's few fragments, and JPIP's none, would be the complaint
         check_known(transfer_syntax_uid)
@@ -104,7 +135,7 @@ def read_header(stream: ByteStream, limits: Limits = DEFAULT_LIMITS) -> Generato
     yield from stream.need(8)
     encoding, transfer_syntax_uid = _encoding(stream.peek(8), transfer_syntax_uid)
     elements, pixels = yield from _read_data_set(stream, encoding, limits)
-    return _header(stream.position, elements, pixels, encoding, transfer_syntax_uid, limits)
+    return _header(stream.position, elements, pixels, encoding, transfer_syntax_uid, limits, reader)
 
 
 def _read_meta(stream: ByteStream, limits: Limits) -> Generator[None, None, str]:
@@ -192,13 +223,14 @@ def _header(
     encoding: Encoding,
     transfer_syntax_uid: str,
     limits: Limits,
+    reader: AttributeReader,
 ) -> Part10Header:
     encapsulated = pixels.length == UNDEFINED
     if pixels.tag in _FLOAT_PIXELS:
         _check_float_pixels(elements, encapsulated=encapsulated)
     _check_encapsulation(transfer_syntax_uid, encapsulated=encapsulated)
     is_ow = pixels.vr == b"OW" or (encoding.implicit and not encapsulated)
-    metadata = read_attributes(
+    metadata = reader(
         _attributes(elements, limits),
         transfer_syntax_uid,
         limits,

@@ -12,39 +12,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from reactivex import operators as ops
 
-from cornerstream.images.errors import FetchError, ImageLoadError, LimitError, SplitError, TruncatedError
+from cornerstream.images.errors import FetchError, ImageLoadError, LimitError, TruncatedError
 from cornerstream.images.frames import EncodedFrame
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
-from cornerstream.operators.byte_stream import ByteStream
-from cornerstream.operators.fragments import check_fragment, places, walk_frames
+from cornerstream.operators.file_layout import check_not_empty, find_frames
+from cornerstream.operators.fragments import check_fragment
 from cornerstream.operators.local_file import FileVersion, opened, read_exactly, stat_file, version_of
 from cornerstream.operators.map_ordered import map_ordered
-from cornerstream.operators.native_frames import frame_metadata, native_layout
-from cornerstream.operators.part10 import DEFLATED, read_header
+from cornerstream.operators.metadata import read_attributes
+from cornerstream.operators.native_frames import frame_metadata
+from cornerstream.operators.part10 import DEFLATED
 from cornerstream.operators.split_frames import FrameSplitter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from reactivex import Observable
 
     from cornerstream.images.image_id import ImageId
-    from cornerstream.operators.frame_grouper import Frame
+    from cornerstream.operators.file_layout import Places
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.native_frames import NativeLayout
-    from cornerstream.operators.part10 import Part10Header
+    from cornerstream.operators.part10 import AttributeReader, Part10Header
     from cornerstream.operators.protocols import Workers
 
-R = TypeVar("R")
-Places = tuple[tuple[int, int], ...]
-
-_HEADER_PIECE = 1 << 16
-_FRAGMENT_PIECE = 1 << 9
 _INFLATE_PIECE = 1 << 20
 _DEFLATE_RATIO = 1033  # RFC 1951: two bits at best give the 258 bytes of the longest match
 
@@ -108,7 +104,10 @@ class FrameIndex:
 
 
 def open_index(
-    path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, image_id: ImageId | None = None
+    path: str | os.PathLike[str],
+    limits: Limits = DEFAULT_LIMITS,
+    image_id: ImageId | None = None,
+    reader: AttributeReader = read_attributes,
 ) -> FrameIndex:
     """Find where the frames of a file lie; reads its header and the headers of its fragments.
 
@@ -116,6 +115,7 @@ def open_index(
         path: A Part 10 file.
         limits: Bounds for whatever the file claims.
         image_id: Errors name it.
+        reader: Makes metadata of the header's attributes.
 
     Raises:
         FetchError: The file cannot be read.
@@ -126,7 +126,7 @@ def open_index(
     with _naming(image_id):
         name = stat_file(path).path
         with opened(name) as descriptor:
-            return _index(descriptor, version_of(name, os.fstat(descriptor)), limits)
+            return _index(descriptor, version_of(name, os.fstat(descriptor)), limits, reader)
 
 
 def read_current(index: FrameIndex, frame_number: int, image_id: ImageId | None = None) -> EncodedFrame:
@@ -191,39 +191,19 @@ async def _all_frames(path: str, workers: Workers, limits: Limits) -> AsyncGener
         yield await workers.run(index.read, frame_number)
 
 
-def _index(descriptor: int, version: FileVersion, limits: Limits) -> FrameIndex:
-    if not version.size:
-        raise SplitError(f"{version.path} is not a DICOM file: it is empty")
-    stream = ByteStream()
-    header = _drive(read_header(stream, limits), stream, descriptor, version.size, _HEADER_PIECE)
-    if header.pixel_length is not None:
-        layout = native_layout(header)
-        if header.metadata.transfer_syntax_uid == DEFLATED:
-            _check_deflated(layout, header, version.size, limits)
-            return FrameIndex(version, header, limits=limits)
-        return FrameIndex(version, header, layout, limits=limits)
-    frames: list[Frame] = []
-    walk = walk_frames(stream, header, limits, frames, keep_data=False)
-    _drive(walk, stream, descriptor, version.size, _FRAGMENT_PIECE)
-    return FrameIndex(version, header, fragments=tuple(places(frames)), limits=limits)
+def _index(descriptor: int, version: FileVersion, limits: Limits, reader: AttributeReader) -> FrameIndex:
+    check_not_empty(version.size, version.path)
 
+    def read(count: int, position: int) -> bytes:
+        """Where the parser wants to go on."""
+        return os.pread(descriptor, count, position)
 
-def _drive(parser: Generator[None, None, R], stream: ByteStream, descriptor: int, size: int, piece: int) -> R:
-    """Run a parser over a file, reading where it wants to go on: what it skips is not read."""
-    while True:
-        try:
-            next(parser)
-        except StopIteration as stop:
-            result: R = stop.value
-            return result
-        position = stream.wanted_position
-        if position > size:
-            raise TruncatedError(f"the file ends {position - size} bytes too early, at offset {size}")
-        data = os.pread(descriptor, min(piece, size - position), position)  # what is appended meanwhile does not count
-        if not data and position < size:
-            raise TruncatedError(f"the file has become shorter while it was read: it ends before offset {position}")
-        stream.ended = position == size
-        stream.fill(data)
+    found = find_frames(read, version.size, limits, reader)
+    layout = found.layout
+    if layout is not None and found.header.metadata.transfer_syntax_uid == DEFLATED:
+        _check_deflated(layout, found.header, version.size, limits)
+        layout = None
+    return FrameIndex(version, found.header, layout, found.fragments, limits)
 
 
 def _check_deflated(layout: NativeLayout, header: Part10Header, size: int, limits: Limits) -> None:

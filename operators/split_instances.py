@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,10 @@ from reactivex import operators as ops
 from cornerstream.images.errors import ImageLoadError, SplitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.media_types import parse_content_type
-from cornerstream.operators.split_frames import FrameSplitter
+from cornerstream.operators.metadata import read_attributes
+from cornerstream.operators.metadata_memo import MetadataMemo
 from cornerstream.operators.split_multipart import split_multipart
+from cornerstream.operators.whole_file import only_frame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
+    from cornerstream.operators.part10 import AttributeReader
     from cornerstream.operators.parts import Part
     from cornerstream.operators.protocols import HttpResponse
     from cornerstream.operators.split_multipart import OpenableBody
 
 _DICOM = "application/dicom"
-_PIECE_BYTES = 1 << 16  # most headers end in the first; what has many frames is not split to its end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,24 +44,22 @@ class RetrievedInstance:
     nbytes: int
 
 
-def retrieved_instance(part: Part, limits: Limits = DEFAULT_LIMITS) -> RetrievedInstance:
-    """Read the file in a part.
+def retrieved_instance(
+    part: Part, limits: Limits = DEFAULT_LIMITS, reader: AttributeReader = read_attributes
+) -> RetrievedInstance:
+    """Read the file in a part; a native frame is a view of the part's bytes.
 
     What is wrong with an instance is no fault of the series: whoever asks for that instance alone will be told.
+
+    Args:
+        part: Its data is a Part 10 file.
+        limits: Bounds for what the file claims.
+        reader: Makes metadata of its attributes.
     """
-    splitter = FrameSplitter(limits=limits)
-    frames: list[EncodedFrame] = []
-    try:
-        for start in range(0, len(part.data), _PIECE_BYTES):
-            frames += splitter.feed(part.data[start : start + _PIECE_BYTES])
-            if splitter.metadata is not None and splitter.metadata.number_of_frames > 1:
-                return RetrievedInstance(None, len(part.data))  # its frames come by lists of their own
-        frames += splitter.close()
-    except ImageLoadError:
-        frames.clear()
-    finally:
-        splitter.discard()
-    return RetrievedInstance(frames[0] if len(frames) == 1 else None, len(part.data))
+    frame: EncodedFrame | None = None
+    with suppress(ImageLoadError):
+        frame = only_frame(part.data, limits, reader)
+    return RetrievedInstance(frame, len(part.data))
 
 
 def check_instances(content_type: str) -> None:
@@ -107,8 +107,10 @@ def split_instances(
     """
 
     def operator(source: Observable[OpenableBody]) -> Observable[RetrievedInstance]:
+        memo = MetadataMemo()
+
         def read(part: Part) -> RetrievedInstance:
-            return retrieved_instance(part, limits)
+            return retrieved_instance(part, limits, memo)
 
         return source.pipe(ops.map(_Checked), split_multipart(limits), ops.map(read))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cornerstream.engine import Engine
     from cornerstream.images.limits import Limits
+    from cornerstream.operators.part10 import AttributeReader
     from cornerstream.operators.read_file import FrameIndex
     from cornerstream.series import Series
 
@@ -122,14 +123,17 @@ def _batches(files: Iterable[Path]) -> Iterator[list[Path]]:
 
 
 def _read_headers(files: list[Path], limits: Limits) -> list[tuple[Path, FrameIndex | ImageLoadError]]:
-    return [(file, _read_header(file, limits)) for file in files]
+    from cornerstream.operators.metadata_memo import MetadataMemo  # noqa: PLC0415 - only folders need it
+
+    memo = MetadataMemo()
+    return [(file, _read_header(file, limits, memo)) for file in files]
 
 
-def _read_header(file: Path, limits: Limits) -> FrameIndex | ImageLoadError:
+def _read_header(file: Path, limits: Limits, reader: AttributeReader) -> FrameIndex | ImageLoadError:
     from cornerstream.operators.read_file import open_index  # noqa: PLC0415 - only folders need it
 
     try:
-        return open_index(file, limits)
+        return open_index(file, limits, reader=reader)
     except ImageLoadError as error:
         return _without_traceback(error)
 

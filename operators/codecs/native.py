@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cornerstream.images.metadata import FrameMetadata
 
 EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_SPARE = 64  # a part of so little may stay behind a frame: to copy all the others would cost more than it holds
 
 
 def decode_native(frame: EncodedFrame) -> DecodedFrame:
@@ -127,8 +128,8 @@ def _is_placed(frame: EncodedFrame) -> bool:
 def _words(data: memoryview, metadata: FrameMetadata, order: str, *, own: bool) -> NDArray[np.generic]:
     """One unsigned word (or float) a sample, in the machine's byte order.
 
-    Where they are to `own` their bytes they are a copy, unless `data` is all of its buffer: a view would keep the whole file
-    or body alive behind one frame.
+    Where they are to `own` their bytes they are a copy, unless `data` is nearly all of its buffer: a view would keep the whole
+    file or body alive behind one frame.
     """
     count = sample_count(metadata)
     if metadata.bits_allocated == 1:
@@ -137,7 +138,7 @@ def _words(data: memoryview, metadata: FrameMetadata, order: str, *, own: bool) 
         return unpack_12(data, count)
     name = stored_dtype(metadata).str[1:] if is_float(metadata) else f"u{container_bytes(metadata)}"
     words = np.frombuffer(data, np.dtype(f"{order}{name}"), count)
-    shared = not isinstance(data.obj, bytes) or len(data.obj) > len(data) + 1
+    shared = not isinstance(data.obj, bytes) or len(data.obj) - len(data) > max(1, len(data) // _SPARE)
     return words.astype(words.dtype.newbyteorder("="), copy=own and shared)
 
 

@@ -1,0 +1,79 @@
+"""The frame of a Part 10 file whose bytes are all in memory: found without copying them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cornerstream.images.errors import TruncatedError
+from cornerstream.images.frames import EncodedFrame
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.file_layout import check_not_empty, find_frames
+from cornerstream.operators.fragments import check_fragment
+from cornerstream.operators.metadata import read_attributes
+from cornerstream.operators.native_frames import frame_metadata
+from cornerstream.operators.part10 import DEFLATED
+from cornerstream.operators.split_frames import FrameSplitter
+
+if TYPE_CHECKING:
+    from cornerstream.operators.file_layout import FileLayout
+    from cornerstream.operators.part10 import AttributeReader
+
+
+def only_frame(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, reader: AttributeReader = read_attributes
+) -> EncodedFrame | None:
+    """The frame of a file that has one; `None` where it has more.
+
+    Args:
+        data: The file.
+        limits: Bounds for whatever it claims.
+        reader: Makes metadata of its attributes.
+
+    Returns:
+        Its native frame is a view of `data`, the codestream of an encapsulated one a copy.
+
+    Raises:
+        SplitError: It is not DICOM, has no pixel data, or its framing contradicts itself.
+        TruncatedError: It is cut.
+        LimitError: A limit is reached.
+    """
+    check_not_empty(len(data), "the part")
+
+    def read(count: int, position: int) -> bytes:
+        """Where the parser wants to go on."""
+        return data[position : position + count]
+
+    found = find_frames(read, len(data), limits, reader)
+    metadata = found.header.metadata
+    if metadata.number_of_frames > 1:
+        return None
+    if metadata.transfer_syntax_uid == DEFLATED:
+        return _inflated(data, limits)
+    return EncodedFrame(frame_metadata(found.header, 1), _native(data, found) or _codestream(data, found))
+
+
+def _native(data: bytes, found: FileLayout) -> bytes | memoryview | None:
+    if found.layout is None:
+        return None
+    start, length = found.layout.place(0)
+    if start + length > len(data):
+        raise TruncatedError(f"the file ends {start + length - len(data)} bytes too early, at offset {len(data)}")
+    if found.layout.swapped_words or found.layout.frame_bits % 8:
+        return found.layout.cut(0, data[start : start + length])
+    return memoryview(data)[start : start + length]
+
+
+def _codestream(data: bytes, found: FileLayout) -> bytes:
+    pieces = [data[start : start + length] for start, length in found.fragments[0]]
+    for piece in pieces:
+        check_fragment(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _inflated(data: bytes, limits: Limits) -> EncodedFrame:
+    splitter = FrameSplitter(limits=limits)
+    try:
+        (frame,) = [*splitter.feed(data), *splitter.close()]
+    finally:
+        splitter.discard()
+    return frame
