@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
 from cornerstream.images.errors import ImageLoadError
@@ -114,3 +115,12 @@ def test_other_limits_are_kept_too() -> None:
     with pytest.raises(ImageLoadError, match="frame_pixels"):
         parse_header(data, Limits(frame_pixels=3), reader=memo)
     assert same(parse_header(data, DEFAULT_LIMITS, reader=memo).metadata, parse_header(data).metadata)
+
+
+def test_functional_groups_stand_above_an_instances_own_attributes() -> None:
+    memo, group, plane = MetadataMemo(), Dataset(), Dataset()
+    plane.ImagePositionPatient = [9, 9, 9]
+    group.PlanePositionSequence = [plane]
+    for place in range(2):
+        data = described({"ImagePositionPatient": [place, 0, 0], "SharedFunctionalGroupsSequence": [group]})
+        assert parse_header(data, reader=memo).metadata.shared.image_position_patient == (9, 9, 9)
