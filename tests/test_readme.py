@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.__main__ import NAMES as BENCHMARKS
 from cornerstream.cli.app import app
 from cornerstream.images.limits import Limits
 from cornerstream.loaders import BUILT_IN
@@ -107,6 +108,11 @@ def test_make_targets_it_names_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert {"demo", "test"} <= named
     assert named <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+
+
+def test_every_benchmark_has_its_command() -> None:
+    named = re.findall(r"--only ([a-z]+)", README.read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(BENCHMARKS)
 
 
 def test_commands_it_names_are_all_there_are() -> None:
