@@ -71,7 +71,7 @@ def test_a_static_server_sends_what_was_prepared(bench: Bench, tmp_path: Path, n
 
 @pytest.mark.orthanc
 @pytest.mark.filterwarnings("default")  # the peers' own warnings are not ours to answer for
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in (HTJ2K, JPEG_2000)])  # 500; slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name != JPEG_2000])  # slow
 def test_everybody_reads_the_same_pixels_from_orthanc(bench: Bench, orthanc: Orthanc, name: str) -> None:
     pytest.importorskip("dicomweb_client", reason="dicomweb-client is not installed: pip install .[bench]")
     coded = one_coded(bench, name)
@@ -80,7 +80,8 @@ def test_everybody_reads_the_same_pixels_from_orthanc(bench: Bench, orthanc: Ort
     served = Served(ORTHANC, orthanc.dicomweb, lambda: 0.0)
     spans = race_series(served, coded, 1)
     report(bench, ORTHANC, served, coded, spans)
-    assert {OURS, SERIES_ALONE, DECODE_ALONE, FRAMES_ALONE, ITER_SERIES, EIGHT_AT_ONCE} <= set(spans)
+    frames = set() if name == HTJ2K else {FRAMES_ALONE, EIGHT_AT_ONCE}  # Orthanc 1.10 answers 500
+    assert {OURS, SERIES_ALONE, DECODE_ALONE, ITER_SERIES, *frames} <= set(spans)
     assert all(len(found) == 1 and found[0].wall > 0 for found in spans.values())
 
 

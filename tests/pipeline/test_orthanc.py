@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import psutil
 import pytest
+from pydicom import dcmread
 
+from cornerstream.images.errors import HttpStatusError
+from cornerstream.operators.transport import AiohttpTransport
+from cornerstream.phantom import CT_SYNTAXES, write_study
 from cornerstream.session import Session
 from tests.support.cancelling import turn_until
 from tests.support.leaks import nothing_left
@@ -18,9 +26,11 @@ from tests.support.orthanc import missing, running_orthanc
 from tests.support.recording import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.operators.protocols import HttpRequest, HttpResponse
     from cornerstream.phantom import PhantomSeries, PhantomStudy
     from tests.support.orthanc import Orthanc
 
@@ -179,3 +189,81 @@ async def test_a_jump_during_a_prefetch(stored: Orthanc, small_study: PhantomStu
             await prefetch
         assert (prefetch.failures, all(session.cached(one) for one in ids)) == ({}, True)
         assert session.stats().errors == 0
+
+
+@dataclass
+class Noting:
+    """A transport that notes what is answered."""
+
+    inner: AiohttpTransport
+    answered: list[tuple[str, int]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def open(self, request: HttpRequest) -> AsyncIterator[HttpResponse]:
+        request = request.settled()
+        what = "frames" if "/frames/" in request.url else request.url.rsplit("/", 2)[-2]
+        try:
+            async with self.inner.open(request) as response:
+                self.answered.append((what, 200))
+                yield response
+        except HttpStatusError as error:
+            self.answered.append((what, error.status))
+            raise
+
+    def take(self) -> Counter[tuple[str, int]]:
+        counted = Counter(self.answered)
+        self.answered.clear()
+        return counted
+
+
+@pytest.fixture(scope="module")
+def htj2k(orthanc: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
+    """Two series of ten slices in HTJ2K, stored."""
+    folder = tmp_path_factory.mktemp("htj2k")
+    study = write_study(folder, slices=10, size=64, cine_frames=0, seed=5, syntaxes=[CT_SYNTAXES[2]] * 2)
+    orthanc.upload(path for one in study.series for path in one.files)
+    return study
+
+
+@pytest.mark.parametrize("listed", [False, True])
+async def test_htj2k_comes_by_wadors_and_what_is_refused_is_remembered(
+    orthanc: Orthanc, htj2k: PhantomStudy, listed: bool
+) -> None:
+    async with nothing_left(), AiohttpTransport() as own:
+        transport = Noting(own)
+        async with Session(transport=transport) as session:
+            counts = []
+            for number, series in enumerate(htj2k.series):
+                ids: Sequence[str | ImageId] = image_ids(orthanc, htj2k, number)
+                if listed:
+                    study = await session.study(orthanc.dicomweb, htj2k.study_instance_uid)
+                    (found,) = [one for one in study if one.series_instance_uid == series.series_instance_uid]
+                    ids = list(found)
+                transport.take()
+                images = [image async for image in session.stream(ids)]
+                assert [str(image.image_id) for image in images] == [str(one) for one in ids]
+                pixels = {one.SOPInstanceUID: one.pixel_array for one in map(dcmread, series.files)}
+                for image in images:
+                    np.testing.assert_array_equal(image.pixels, pixels[image.image_id.address.rpartition("/")[2]])
+                counts.append(transport.take())
+            assert session.stats().errors == 0
+    assert 1 <= counts[0]["frames", 500] <= 8 + 3
+    assert [count["instances", 200] for count in counts] == [10, 10]
+    assert counts[1]["frames", 500] == counts[1]["frames", 200] == 0
+
+
+async def test_an_htj2k_load_cancelled_while_its_instance_comes(orthanc: Orthanc, htj2k: PhantomStudy) -> None:
+    ids = image_ids(orthanc, htj2k, 0)
+    async with nothing_left():
+        async with Session() as session:
+            await session.load(ids[0])
+            load = session.load(ids[1])
+            heard = Recorder(load.observable)
+            await turn_until(lambda: psutil.CONN_ESTABLISHED in sockets(orthanc) and session.stats().open_requests)
+            load.cancel()
+            await turn_until(lambda: not session.stats().tasks)
+            stats = session.stats()
+            assert (stats.running, stats.open_requests, stats.queued_requests, heard.values) == (0, 0, 0, [])
+            assert session._made is not None
+            assert (len(session._made.resources.files), len(session._made.resources.refusals)) == (0, 0)
+        assert psutil.CONN_ESTABLISHED not in sockets(orthanc)
