@@ -161,7 +161,7 @@ async def test_a_server_without_it_costs_nothing_but_one_request(slices: Phantom
         assert [str(image.image_id) for image in images] == ids_of(at)
         assert len(series_requests(at)) == 1
         assert session.stats().errors == 0
-        async for _ in session.stream(ids_of(at), keep=False):
+        async for _ in session.stream(ids_of(at)[:30], keep=False):
             pass
         assert len(series_requests(at)) == 1
 
@@ -254,8 +254,8 @@ class OddSeries:
             return response
         self.asked += 1
         response = web.StreamResponse(headers={"Content-Type": self._kind})
-        await response.prepare(request)
         try:
+            await response.prepare(request)
             for piece in self._pieces:
                 if piece:
                     await response.write(piece)
@@ -325,7 +325,7 @@ async def test_another_kind_of_answer_is_not_read(slices: PhantomStudy, kind: st
 
 
 async def test_a_server_that_falls_silent_is_left_after_a_while(slices: PhantomStudy) -> None:
-    limits = Limits(read_seconds=0.2)
+    limits = Limits(read_seconds=0.6)  # enough for all else that is asked for, on a busy machine too
     half = parts(*files_of(slices)[:24])
     async with (
         nothing_left(),
