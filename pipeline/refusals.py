@@ -138,6 +138,7 @@ class _Load(DisposableBase):
     __slots__ = (
         "_frames",
         "_instance",
+        "_look",
         "_metadata",
         "_observer",
         "_rank",
@@ -170,33 +171,49 @@ class _Load(DisposableBase):
         self._settled = False  # it has gone the second way, or has tried it
         self._tasks = running_tasks.get()
         self._upstream = SerialDisposable()
+        self._look = SerialDisposable()
 
     def begin(self) -> None:
         """Go the way that is known to lead there, else the first one."""
         if self._refusals.knows(self.image_id):
-            way = self._second_way()
+            self._go(self._second_way())
         elif self._refusals.knows_some(self.image_id):
-            way = _or_nothing(self._metadata).pipe(concat_stage(self._chosen))
+            self._go(_or_nothing(self._metadata).pipe(concat_stage(self._chosen)))
         else:
-            way = self._first_way()
-        self._upstream.disposable = follow(way, self)  # what both ways wait for is not given up in between
+            self._go(self._first_way())
 
     def look_again(self) -> None:
         """More is known than when it began; what it has not asked for yet, it may ask for in another way."""
-        trace = self._rank.trace
-        sent = trace is not None and trace.stage not in _NOT_SENT
-        if self._observer is None or self._settled or sent:
+        if not self._may_turn:
             return
         token = running_tasks.set(self._tasks)
         try:
-            self.begin()
+            if self._refusals.knows(self.image_id):
+                self._go(self._second_way())
+            else:
+                self._look.disposable = _or_nothing(self._metadata).subscribe(self._turn)
         finally:
             running_tasks.reset(token)
+
+    @property
+    def _may_turn(self) -> bool:
+        trace = self._rank.trace
+        sent = trace is not None and trace.stage not in _NOT_SENT
+        return self._observer is not None and not self._settled and not sent
+
+    def _turn(self, metadata: InstanceMetadata | None) -> None:
+        if metadata is not None and self._may_turn and self._refusals.knows_kind(self.image_id, metadata):
+            self._said = metadata
+            self._go(self._second_way())
+
+    def _go(self, way: Observable[EncodedFrame]) -> None:
+        self._upstream.disposable = follow(way, self)  # what both ways wait for is not given up in between
 
     def dispose(self) -> None:
         self._observer = None
         self._refusals.left(self)
         self._upstream.dispose()
+        self._look.dispose()
 
     def on_next(self, frame: EncodedFrame) -> None:
         self._settled = True

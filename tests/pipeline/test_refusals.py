@@ -14,6 +14,7 @@ from pydicom import dcmread
 from pydicom.uid import UID
 from reactivex.disposable import Disposable
 
+from cornerstream.disk import DiskCache
 from cornerstream.images.errors import FetchError, HttpStatusError, ImageIdError, ImageLoadError, SplitError
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import Limits
@@ -30,6 +31,8 @@ from tests.support.recording import Recorder
 from tests.support.study import Served, served
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reactivex import Observable
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
@@ -232,7 +235,7 @@ async def test_who_has_not_asked_yet_need_not_find_out(pacs: Pacs) -> None:
     await turns()
     assert (sent.asked, queued.asked) == ((1, 0), (1, 1))
     assert queued.frame.observers == []
-    assert other.asked == (2, 0)
+    assert other.asked == (1, 0)
     assert len(other.frame.observers) == 1
     sent.frame.end("sent")
     queued.instance.end("queued")
@@ -442,3 +445,27 @@ async def test_frames_come_out_of_an_instance_before_it_is_complete(long_study: 
         image = await session.load(at.wadors(long_study.series[0], 2))
         assert int(image.pixels[5, 5]) == 3
         assert image.image_id.scheme == "wadors"
+
+
+async def test_a_stream_of_a_long_instance_pauses_its_download_where_little_may_be_kept(
+    long_study: PhantomStudy,
+) -> None:
+    async with nothing_left(), served(long_study) as at, Session(cache_bytes=400_000) as session:
+        at.faults["/frames/"] = "500"
+        ids = [at.wadors(long_study.series[0], index) for index in range(FRAMES)]
+        seen = [int(image.pixels[5, 5]) async for image in session.stream(ids)]
+        assert seen == list(range(1, FRAMES + 1))
+        await at.ledger.wait_until_idle()
+        assert asked(at)["instance"] <= 2  # once more for frames that were refused while the first went past them
+
+
+async def test_an_instance_is_kept_on_disk_as_well(study: PhantomStudy, tmp_path: Path) -> None:
+    async with nothing_left(), served(study) as at:
+        at.faults["/frames/"] = "500"
+        for _ in range(2):
+            at.ledger.served.clear()
+            async with Session(disk_cache=DiskCache(tmp_path)) as session:
+                image = await session.load(at.wadors(study.series[0], 0))
+                np.testing.assert_array_equal(image.pixels, dcmread(study.series[0].files[0]).pixel_array)
+            await at.ledger.wait_until_idle()
+        assert (asked(at)["frames"], asked(at)["instance"]) == (1, 0)
