@@ -52,12 +52,12 @@ class PartBody:
         LimitError: Content-Length exceeds the limit.
     """
 
-    __slots__ = ("_buffer", "_expected", "_limit", "_size", "_whole")
+    __slots__ = ("_buffer", "_expected", "_first", "_limit", "_size")
 
     def __init__(self, headers: Mapping[str, str], limits: Limits) -> None:
         self._limit = limits.part_bytes
         self._size = 0
-        self._whole = b""
+        self._first = memoryview(b"")  # copied when it is known whether more follows
         self._buffer: BytesIO | None = None
         self._expected = _content_length(headers)
         if self._expected is not None and self._expected > self._limit:
@@ -72,15 +72,15 @@ class PartBody:
         """
         end = len(data) if end is None else end
         self.count(end - start)
-        if self._size == end - start:  # the first bytes, mostly all of them
-            self._whole = data[start:end]
+        piece = memoryview(data)[start:end]
+        if self._size == len(piece):  # the first bytes, mostly all of them
+            self._first = piece
             return
         if self._buffer is None:
             self._buffer = BytesIO()
-            self._buffer.write(self._whole)
-            self._whole = b""
-        with memoryview(data) as view:
-            self._buffer.write(view[start:end])
+            self._buffer.write(self._first)
+            self._first = memoryview(b"")
+        self._buffer.write(piece)
 
     def count(self, nbytes: int) -> None:
         """So many more bytes have come; raises as `write`."""
@@ -99,8 +99,8 @@ class PartBody:
         if self._expected is not None and self._size != self._expected:
             raise TruncatedError(f"a part of Content-Length {self._expected} ends after {self._size} bytes")
         # BytesIO grows in place and getvalue() hands its bytes out, so that a part is held once.
-        whole = self._whole if self._buffer is None else self._buffer.getvalue()
-        self._whole, self._buffer = b"", None
+        whole = bytes(self._first) if self._buffer is None else self._buffer.getvalue()
+        self._first, self._buffer = memoryview(b""), None
         return whole
 
     def _too_large(self) -> LimitError:

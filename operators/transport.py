@@ -242,9 +242,11 @@ class AiohttpResponse:
         begin = monotonic()
         allowance = timeout(self._limits.response_seconds - self._waited)
         try:
-            async with allowance:
-                chunk = await self._response.content.readany()
-                return await self._more(chunk) if len(chunk) < _PIECE_BYTES else chunk
+            chunk = self._response.content.read_nowait()  # what is here already needs no clock
+            if not chunk:
+                async with allowance:
+                    chunk = await self._response.content.readany()
+            return await self._more(chunk) if len(chunk) < _PIECE_BYTES else chunk
         except Exception as error:
             if allowance.expired():
                 seconds = f"limits.response_seconds={self._limits.response_seconds:g}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from cornerstream.ranks import Rank
+from cornerstream.ranks import Lane, Rank
 from cornerstream.stream_faces import StreamFaces
 from cornerstream.stream_window import ImageFailure, Window
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.load import Load
-    from cornerstream.ranks import Lane
     from cornerstream.series import Series
     from cornerstream.stream_faces import Loop
     from cornerstream.stream_order import Place, Plan
@@ -148,7 +147,7 @@ class ImageStream(StreamFaces[T], Generic[T]):
             upcoming = self._options.announce(plan.image_ids, self._options.lane, plan.series)
             with upcoming:
                 window = Window(plan, partial(self._make, upcoming), self._options.bounds)
-                window.fill()
+                window.start()
                 while window:
                     place, value = await self._take(window, meter)
                     if value is not None:
@@ -175,7 +174,9 @@ class ImageStream(StreamFaces[T], Generic[T]):
         return place, self._choose(outcome)
 
     def _make(self, upcoming: Upcoming, place: Place) -> Load:
-        rank = Rank(self._options.lane, upcoming.position)
+        first = not upcoming.position and self._options.lane == Lane.PREFETCH
+        # Nothing of what follows is asked for before the first image is here: somebody waits for that one.
+        rank = Rank(Lane.INTERACTION if first else self._options.lane, upcoming.position)
         upcoming.position += 1
         target = self._options.targets(place)
         return self._load(place.image_id, rank, keep=self._options.keep, target=target, reads=True)

@@ -12,6 +12,7 @@ from cornerstream.images.stage import follow
 from cornerstream.series_frames import SeriesFrames
 from cornerstream.series_waiter import SeriesWaiter
 from cornerstream.waiting import Place
+from cornerstream.wanted import urgent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,8 @@ class SeriesRetrievals:
         key, uid = (image_id.scheme, address.series), address.sop_instance_uid
         series = self._series.get(key)
         if series is None:
+            if urgent(rank.value):  # its own request is the sooner one, and nothing of the series is here
+                return follow(otherwise, observer)
             if not any(uid in ahead.images for _, ahead in self._rules.announced(key)):
                 return follow(otherwise, observer)
             series = self._series[key] = SeriesFrames(self._rules, key, lambda: self._series.pop(key, None))

@@ -37,6 +37,7 @@ class ImageFailure:
 
 
 _UNBROKEN = 8  # images taken in one turn of the loop
+_HEAD_START_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +79,38 @@ class Window:
         self._largest = 0
         self._changed: asyncio.Future[None] | None = None
         self._unbroken = 0
+        self._head_start: asyncio.TimerHandle | None = None
         self.begun = 0
 
     def __len__(self) -> int:
         return len(self._ahead)
+
+    def __bool__(self) -> bool:
+        return bool(self._ahead) or self._next is not None
 
     @property
     def bytes_received(self) -> int:
         """Encoded bytes that came for the loads ahead."""
         return sum(ahead.load.bytes_received for ahead in self._ahead)
 
+    def start(self) -> None:
+        """Start the first load; the others when it is here, or has had its time, and not in its way."""
+        self._head_start = asyncio.get_running_loop().call_later(_HEAD_START_SECONDS, self._let_go)
+        self._fill(1)
+
     def fill(self) -> None:
-        """Start loads as far as the bounds allow."""
-        while self._next is not None and len(self._ahead) < self._bounds.images:
+        """Start loads as far as the bounds allow, unless the first has its head start."""
+        if self._head_start is None:
+            self._fill(self._bounds.images)
+
+    def _let_go(self) -> None:
+        if self._head_start is not None:
+            self._head_start.cancel()
+            self._head_start = None
+            self.fill()
+
+    def _fill(self, most: int) -> None:
+        while self._next is not None and len(self._ahead) < most:
             expected = self._next.series.image_bytes or self._largest
             if self._ahead and self._nbytes + expected > self._bounds.nbytes:
                 return
@@ -119,6 +139,9 @@ class Window:
     def close(self) -> None:
         """Cancel what is ahead."""
         ahead, self._ahead, self._next = self._ahead, {}, None
+        if self._head_start is not None:
+            self._head_start.cancel()
+            self._head_start = None
         self._arrived.clear()
         for one in ahead:
             one.load.cancel()
@@ -137,8 +160,8 @@ class Window:
         """What is to be handed over next, if it is here."""
         if not self._bounds.in_order:
             return self._arrived.popleft() if self._arrived else None
-        first = next(iter(self._ahead))
-        return first if first.future.done() else None
+        first = next(iter(self._ahead), None)
+        return first if first is not None and first.future.done() else None
 
     def _on_done(self, ahead: _Ahead, _: object) -> None:
         if ahead in self._ahead:
@@ -148,6 +171,8 @@ class Window:
             self.fill()
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
+        if self._head_start is not None:
+            asyncio.get_running_loop().call_soon(self._let_go)  # behind the reader, whom this woke
 
     def _weigh(self, ahead: _Ahead) -> None:
         """What is here counts with its true size."""

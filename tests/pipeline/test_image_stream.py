@@ -18,6 +18,7 @@ from cornerstream.phantom import write_study
 from cornerstream.series import Listing, Series
 from cornerstream.session import Session
 from cornerstream.stream_window import ImageFailure
+from tests.support.cancelling import turn_until
 from tests.support.fakes import HeldLoader, make_image, registry_of
 from tests.support.leaks import turns
 from tests.support.memory import MIB, growth_of
@@ -222,9 +223,32 @@ async def test_an_on_next_that_raises_is_named(session: Session, held: HeldLoade
 async def test_bytes_ahead_are_bounded_by_what_the_series_says(session: Session, held: HeldLoader) -> None:
     stream = session.stream(series("a", 10, IMAGE_BYTES), ahead=8, ahead_bytes=3 * IMAGE_BYTES)
     subscription = stream.subscribe()
+    await turns(10)
+    assert len(held.started) == 1  # the first has a head start, for a moment
+    await turn_until(lambda: len(held.started) > 1)
     await turns(30)
     assert len(held.started) == 3
     subscription.dispose()
+
+
+async def test_the_first_image_is_handed_over_before_another_is_begun(session: Session, held: HeldLoader) -> None:
+    held.release(*IDS)
+    begun: list[int] = []
+    subscription = session.stream(IDS, ahead=8).subscribe(lambda _: begun.append(len(held.started)))
+    await turns(60)
+    subscription.dispose()
+    assert begun[0] == 1
+    assert len(begun) == len(IDS)
+
+
+async def test_a_stream_left_in_its_head_start_begins_nothing_more(session: Session, held: HeldLoader) -> None:
+    subscription = session.stream(IDS, ahead=8).subscribe(lambda _: None)
+    await turns(10)
+    subscription.dispose()
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.021, passed.set)  # behind the end of the head start
+    await passed.wait()
+    assert len(held.started) == 1
 
 
 async def test_bytes_ahead_are_bounded_by_what_has_come(session: Session, held: HeldLoader) -> None:
