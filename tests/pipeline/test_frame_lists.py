@@ -50,7 +50,7 @@ async def test_all_frames_of_an_instance_take_few_requests(long_study: PhantomSt
             await session.prefetch(ids)
             assert all(session.cached(one) for one in ids)
         await at.ledger.wait_until_idle()
-        assert len(frame_requests(at)) == 2
+        assert len(frame_requests(at)) == (3 if how == "stream" else 2)  # a stream's first image comes alone
 
 
 async def test_leaving_a_stream_closes_the_socket_of_what_it_had_asked_for_ahead(long_study: PhantomStudy) -> None:
@@ -79,4 +79,4 @@ async def test_orthanc_sends_frames_in_the_order_asked_for(orthanc: Orthanc, lon
     async with Session() as session:
         seen = [int(image.pixels[5, 5]) async for image in session.stream([f"{base}{number}" for number in order])]
         assert seen == order
-        assert session.stats().requests <= 4
+        assert session.stats().requests <= 5
