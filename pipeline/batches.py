@@ -39,9 +39,7 @@ class FrameLists:
         key = image_id.scheme, image_id.address
         instance = self._instances.get(key)
         if instance is None:
-            instance = self._instances[key] = InstanceFrames(
-                self._rules, key, parts, lambda: self._instances.pop(key, None)
-            )
+            instance = self._instances[key] = InstanceFrames(self._rules, key, parts, self._forget)
         instance.join(waiter)
         return Place(instance, waiter)
 
@@ -62,3 +60,7 @@ class FrameLists:
             self._rules.upcoming.remove(upcoming)
             for instance in tuple(self._instances.values()):
                 instance.drop_unannounced()
+
+    def _forget(self, key: tuple[str, str], instance: InstanceFrames) -> None:
+        if self._instances.get(key) is instance:  # who hears of its last frame may want the next one already
+            del self._instances[key]

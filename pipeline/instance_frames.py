@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cornerstream.loaders.context import LoadContext
     from cornerstream.operators.parts import Part
 
+    Forget = Callable[[tuple[str, str], "InstanceFrames"], None]
     PartsOf = Callable[[LoadContext, Callable[[], Sequence[int]]], Observable[Part]]
 
 _LISTS = 2  # of one instance at a time, that of the next frames being on its way before the last is read to its end
@@ -41,7 +42,7 @@ class InstanceFrames:
         tasks: Where the session holds its tasks.
     """
 
-    def __init__(self, rules: ListRules, key: tuple[str, str], parts: PartsOf, forget: Callable[[], object]) -> None:
+    def __init__(self, rules: ListRules, key: tuple[str, str], parts: PartsOf, forget: Forget) -> None:
         self.wanted = WaitingFrames()
         self.tasks = running_tasks.get()
         self._rules = rules
@@ -155,9 +156,8 @@ class InstanceFrames:
     def ended(self, request: FrameRequest, error: Exception | None) -> None:
         """Ask again for what is missing: together, alone or not at all."""
         if request is self._queued:  # it failed before it could be sent
-            for number in tuple(self.wanted.frames):
-                for waiter in self.wanted.take(number):
-                    request.waiting.add(waiter)
+            for waiter in self.wanted.waiters:
+                request.waiting.add(waiter)
             request.settle(tuple(request.waiting.frames), ())
             self._queued = None
         else:
@@ -228,18 +228,19 @@ class InstanceFrames:
             self._learn(request, error)
         broken = next(iter(request.missing), None)
         later, delay = WaitingFrames(), 0.0
-        for number in tuple(request.waiting.frames):
-            for waiter in tuple(request.waiting.frames[number]):
-                wait = waiter.delay_after(error, counted=number == broken or not request.progressed)
-                if wait is not None:
-                    later.add(waiter)
-                    delay = max(delay, wait)
-                elif listed and may_concern_one(error):
-                    self._alone.add(number)
-                    self.wanted.add(waiter)
-                else:
-                    request.waiting.remove(waiter)
-                    waiter.fail(error)
+        for waiter in request.waiting.waiters:
+            if waiter.place is not request.waiting:
+                continue  # another one heard of the error, and has let it go
+            wait = waiter.delay_after(error, counted=waiter.number == broken or not request.progressed)
+            if wait is not None:
+                later.add(waiter)
+                delay = max(delay, wait)
+            elif listed and may_concern_one(error):
+                self._alone.add(waiter.number)
+                self.wanted.add(waiter)
+            else:
+                request.waiting.remove(waiter)
+                waiter.fail(error)
         if later:
             self._delay(later, delay)
 
@@ -254,9 +255,8 @@ class InstanceFrames:
 
         def again(_scheduler: SchedulerBase, _state: object = None) -> None:
             del self._delayed[later]
-            for number in tuple(later.frames):
-                for waiter in tuple(later.frames[number]):
-                    self.wanted.add(waiter)
+            for waiter in later.waiters:
+                self.wanted.add(waiter)
             self._go_on()
 
         timer.disposable = self._rules.timing().schedule_relative(seconds, again)
@@ -296,4 +296,4 @@ class InstanceFrames:
 
     def _tidy(self) -> None:
         if not (self.wanted or self._queued or self._running or self._delayed or self._ahead):
-            self._forget()
+            self._forget(self._key, self)

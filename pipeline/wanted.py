@@ -94,6 +94,11 @@ class WaitingFrames:
     def __contains__(self, number: int) -> bool:
         return number in self.frames
 
+    @property
+    def waiters(self) -> list[FrameWaiter]:
+        """All of them now; some may leave when others hear of something."""
+        return [waiter for waiters in self.frames.values() for waiter in waiters]
+
     def add(self, waiter: FrameWaiter) -> None:
         """Let one more wait here, and nowhere else."""
         if waiter.place is not None:

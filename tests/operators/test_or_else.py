@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 import reactivex as rx
+from reactivex import Observer
 from reactivex import operators as ops
+from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.subject import Subject
 from reactivex.testing import ReactiveTest, TestScheduler
 
 from cornerstream.images.errors import FetchError, HttpStatusError, ImageIdError
+from cornerstream.images.stage import Stage, follow
 from cornerstream.operators.or_else import first_of_both, or_else
+
+if TYPE_CHECKING:
+    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
 ON_NEXT, ON_COMPLETED, ON_ERROR = ReactiveTest.on_next, ReactiveTest.on_completed, ReactiveTest.on_error
 REFUSED = HttpStatusError("answered 500", status=500)
@@ -119,6 +126,21 @@ def test_disposed_in_either_way(refused: bool) -> None:
     heard.subscription.dispose()
     assert heard.observed == (0, 0)
     assert (heard.values, heard.errors, heard.completed) == ([], [], 0)
+
+
+def test_a_consumer_that_leaves_while_the_second_way_is_subscribed_to_leaves_it() -> None:
+    first: Subject[str] = Subject()
+    left: list[str] = []
+
+    def subscribe(observer: ObserverBase[str], _: SchedulerBase | None = None) -> DisposableBase:
+        observer.on_next("a")
+        return Disposable(lambda: left.append("left"))
+
+    subscription = SerialDisposable()
+    observer = Observer[str](lambda _: subscription.dispose())
+    subscription.disposable = follow(first.pipe(or_else(Stage(subscribe), counts)), observer)
+    first.on_error(REFUSED)
+    assert left == ["left"]
 
 
 def test_both_ways_may_end_at_once_and_a_consumer_may_leave_in_between() -> None:

@@ -8,7 +8,7 @@ from cornerstream.images.errors import FetchError, TruncatedError
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import Limits
 from cornerstream.ranks import Lane, Rank
-from tests.support.part_server import ADDRESS, PartServer, frame_data, turn
+from tests.support.part_server import ADDRESS, Member, PartServer, frame_data, turn
 
 
 async def test_frames_wanted_together_travel_in_one_request() -> None:
@@ -260,3 +260,22 @@ async def test_a_request_that_fails_before_it_is_sent_fails_those_who_wait() -> 
     server.requests[0].fail(FetchError("not a URL"))
     assert [[type(one) for one in member.errors] for member in members] == [[FetchError]] * 2
     assert len(server.lists) == 0
+
+
+async def test_who_wants_another_frame_when_the_last_request_fails_is_not_forgotten() -> None:
+    server = PartServer()
+    first, other = await server.want(1, 2)
+    server.requests[0].send()
+    wanted: list[Member] = []
+
+    def turn_to_another() -> None:
+        other.leave()
+        wanted.append(server.join(3, Rank(Lane.PREFETCH, 3)))
+
+    first.then = turn_to_another
+    server.requests[0].fail(FetchError("gone"))
+    await turn()
+    assert (len(first.errors), other.errors, len(server.lists)) == (1, [], 1)
+    assert [one.waits for one in wanted] == [True]
+    server.lists.clear()
+    assert [one.over for one in server.requests] == [True, True]

@@ -19,6 +19,7 @@ from cornerstream.images.errors import FetchError, HttpStatusError, ImageIdError
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import Limits
 from cornerstream.images.metadata import FrameMetadata
+from cornerstream.operators.bridge import running_tasks
 from cornerstream.operators.metadata import InstanceMetadata
 from cornerstream.phantom import CT_SYNTAXES, write_study
 from cornerstream.ranks import BestRank
@@ -68,12 +69,14 @@ class Way:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.tasks: set[asyncio.Task[Any]] | None = None
         self.observers: list[ObserverBase[Any]] = []
 
     @property
     def stage(self) -> Observable[Any]:
         def subscribe(observer: ObserverBase[Any], _: SchedulerBase | None = None) -> DisposableBase:
             self.asked += 1
+            self.tasks = running_tasks.get()
             self.observers.append(observer)
             return Disposable(lambda: self.observers.remove(observer) if observer in self.observers else None)
 
@@ -246,6 +249,7 @@ async def test_who_has_not_asked_yet_need_not_find_out(pacs: Pacs) -> None:
 async def test_the_other_frames_of_an_instance_go_the_second_way_at_the_first_refusal(pacs: Pacs) -> None:
     loads = [pacs.ask("1", number, metadata=metadata_of("htj2k", frames=9)) for number in range(1, 5)]
     loads[0].frame.end(refusal())
+    assert [len(load.frame.observers) for load in loads[1:]] == [1] * 3  # not while whoever tells of it is at work
     await turns()
     assert [load.asked for load in loads] == [(1, 1)] * 4
     assert [len(load.frame.observers) for load in loads] == [0] * 4
@@ -257,6 +261,17 @@ async def test_the_other_frames_of_an_instance_go_the_second_way_at_the_first_re
     assert loads[1].heard == ["frame"]
     assert [error.status for error in loads[2].heard if isinstance(error, HttpStatusError)] == [501]
     assert loads[2].asked == (2, 1)
+
+
+async def test_who_turns_round_keeps_its_tasks_where_its_session_has_them(pacs: Pacs) -> None:
+    tasks: set[asyncio.Task[Any]] = set()
+    token = running_tasks.set(tasks)
+    load = pacs.ask("1", 2, metadata=metadata_of("htj2k", frames=9))
+    running_tasks.reset(token)
+    pacs.ask("1", metadata=metadata_of("htj2k", frames=9)).frame.end(refusal())
+    await turns()
+    assert load.asked == (1, 1)
+    assert load.instance.tasks is tasks
 
 
 async def test_what_was_known_is_forgotten_when_it_is_no_longer_so(pacs: Pacs) -> None:
@@ -378,7 +393,7 @@ async def test_an_instance_of_many_frames_costs_few_refusals_and_one_download(
         assert seen == list(range(1, FRAMES + 1))
         await at.ledger.wait_until_idle()
         assert asked(at)["instance"] == 1
-        assert asked(at)["frames"] <= 2 + 8 + 3
+        assert asked(at)["frames"] <= 2 + 2 * 8  # the lists; those that were open, and those that took their places
 
 
 async def test_an_instance_that_is_refused_as_well(long_study: PhantomStudy) -> None:

@@ -85,6 +85,7 @@ class Member:
         self.errors: list[Exception] = []
         self.progress: list[Progress] = []
         self.gone = False
+        self.then: Callable[[], object] = lambda: None  # what it does when it hears of an error
         self.handle: DisposableBase = Disposable()
 
     @property
@@ -99,6 +100,7 @@ class Member:
     def on_error(self, error: Exception) -> None:
         assert self.waits
         self.errors.append(error)
+        self.then()
 
     def on_completed(self) -> None:
         """The frame was the last thing to hear of."""
