@@ -256,6 +256,7 @@ async def test_a_reader_that_stops_pauses_the_download_and_gives_its_slot_back()
         assert sent < BUDGET
         await turns(500)
         assert (server.sent, server.open_now, session.stats().open_requests) == (sent, 1, 0)
+        assert engine_of(session).resources.held.nbytes > BUDGET // 8
         assert numbers_of([await anext(stream) for _ in range(99)]) == list(range(2, 101))
         assert server.sent > sent
         await stream.aclose()
