@@ -27,6 +27,7 @@ from cornerstream.refusals import Refusals, is_refused, kind_of
 from cornerstream.session import Session
 from cornerstream.traces import Stage
 from tests.support.cancelling import turn_until
+from tests.support.hostile import without_delays
 from tests.support.leaks import nothing_left, turns
 from tests.support.recording import Recorder
 from tests.support.study import Served, served
@@ -246,6 +247,22 @@ async def test_who_has_not_asked_yet_need_not_find_out(pacs: Pacs) -> None:
     assert [load.heard for load in (sent, queued, other)] == [["sent"], ["queued"], ["other"]]
 
 
+async def test_what_has_been_sent_while_its_metadata_came_is_not_called_back(pacs: Pacs) -> None:
+    finder, said = pacs.ask("1"), Way()
+    load, leaver = (Asking(pacs.refusals, f"{PACS}{uid}/frames/1", said.stage) for uid in "23")
+    finder.frame.end(refusal())
+    finder.instance.end("frame")
+    await turns()
+    assert (load.asked, len(said.observers)) == ((1, 0), 2)
+    leaver.subscription.dispose()
+    assert len(said.observers) == 1
+    load.trace.at = Stage.BODY
+    said.end(metadata_of())
+    assert (load.asked, len(load.frame.observers)) == ((1, 0), 1)
+    load.subscription.dispose()
+    assert load.frame.observers == []
+
+
 async def test_the_other_frames_of_an_instance_go_the_second_way_at_the_first_refusal(pacs: Pacs) -> None:
     loads = [pacs.ask("1", number, metadata=metadata_of("htj2k", frames=9)) for number in range(1, 5)]
     loads[0].frame.end(refusal())
@@ -406,6 +423,18 @@ async def test_an_instance_that_is_refused_as_well(long_study: PhantomStudy) -> 
             assert caught.value.status == 500
         await at.ledger.wait_until_idle()
         assert (asked(at)["frames"], asked(at)["instance"]) == (2, 2)
+
+
+async def test_an_instance_that_is_not_to_be_had_now_is_asked_for_again(
+    study: PhantomStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_delays(monkeypatch)
+    async with nothing_left(), served(study) as at, Session() as session:
+        at.faults["/frames/"] = "500"
+        at.faults["/instances/[^/]*$"] = "503:2:0"
+        assert (await session.load(at.wadors(study.series[0], 0))).rows == 64
+        await at.ledger.wait_until_idle()
+        assert (asked(at)["frames"], asked(at)["instance"]) == (1, 3)
 
 
 async def test_one_bad_frame_of_an_instance_that_is_not_given_costs_only_itself(long_study: PhantomStudy) -> None:
