@@ -1,9 +1,8 @@
-"""Whole series over the network: in one answer, cancelled at the socket, and right with servers that are not as they should."""
+"""Whole series over the network: in one answer, in any order, into any memory, and by requests where that does not go."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,23 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pydicom.data
 import pytest
-from aiohttp import web
 from pydicom import dcmread
 from pydicom.uid import UID
 
-from cornerstream.images.limits import Limits
 from cornerstream.images.metadata import FrameMetadata
-from cornerstream.link import LinkEstimate
 from cornerstream.phantom import CT_SYNTAXES, write_study
 from cornerstream.ranks import Lane
 from cornerstream.server.app import create_app
 from cornerstream.server.running import running_app
 from cornerstream.session import Session
-from tests.support.leaks import nothing_left, turns
+from tests.support.leaks import nothing_left
+from tests.support.odd_series import fast_session
 from tests.support.study import served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from cornerstream.images.image import Image
     from cornerstream.phantom import PhantomStudy
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
     from tests.support.study import Served
 
 SLICES = 48
-DICOM = 'multipart/related; type="application/dicom"; boundary=b'
-END = b"--b--\r\n"
 FILES = Path(pydicom.data.__file__).parent / "test_files"
 KINDS = (  # native, big endian, deflated, compressed grey and colour, palette, overlay
     "CT_small.dcm",
@@ -78,15 +73,6 @@ def many_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.{number + 1}")
         dataset.save_as(folder / f"{number:02}.dcm")
     return folder
-
-
-@asynccontextmanager
-async def fast_session(**options: Any) -> AsyncIterator[Session]:
-    """A session whose links are fast, however busy this machine is."""
-    async with Session(**options) as session:
-        rules = session._engine.resources.series._rules
-        rules.link, rules.clock = lambda _: (LinkEstimate(), 7), lambda: 0.0
-        yield session
 
 
 def series_requests(at: Served) -> list[str]:
@@ -208,176 +194,3 @@ async def test_orthanc_sends_a_series_in_its_own_order(orthanc: Orthanc, slices:
         for image, path in zip(images, slices.series[0].files, strict=True):
             assert np.array_equal(image.pixels, dcmread(path).pixel_array)
         assert session.stats().requests <= 2 * 18 + 1
-
-
-class OddSeries:
-    """A server that answers the retrieval of its series as the test says.
-
-    Args:
-        study: What it serves; all else comes from there as it should.
-        pieces: Of the answer; an empty one waits for `go`.
-        kind: Content-Type of the answer.
-
-    Attributes:
-        asked: Retrievals.
-        left: Set when a client left one before its end.
-    """
-
-    def __init__(self, study: PhantomStudy, *pieces: bytes, kind: str = DICOM) -> None:
-        self.study = study
-        self.asked = 0
-        self.left = asyncio.Event()
-        self.go = asyncio.Event()
-        self.ids: list[str] = []
-        self._pieces = pieces
-        self._kind = kind
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[OddSeries]:
-        app = create_app(self.study.folder)
-
-        @web.middleware
-        async def answer(request: web.Request, handler: Any) -> web.StreamResponse:
-            return await self._answer(request, handler)
-
-        app.middlewares.insert(0, answer)
-        series = self.study.series[0]
-        async with running_app(app) as address:
-            base = f"{address.dicomweb}/studies/{self.study.study_instance_uid}/series/{series.series_instance_uid}"
-            self.ids = [f"wadors:{base}/instances/{uid}/frames/1" for uid in series.sop_instance_uids]
-            yield self
-        await asyncio.get_running_loop().shutdown_default_executor()
-
-    async def _answer(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if not request.path.endswith(self.study.series[0].series_instance_uid):
-            response: web.StreamResponse = await handler(request)
-            return response
-        self.asked += 1
-        response = web.StreamResponse(headers={"Content-Type": self._kind})
-        try:
-            await response.prepare(request)
-            for piece in self._pieces:
-                if piece:
-                    await response.write(piece)
-                else:
-                    await self.go.wait()
-            await response.write_eof()
-        except (ConnectionError, asyncio.CancelledError):
-            self.left.set()
-            raise
-        return response
-
-
-def parts(*files: bytes) -> list[bytes]:
-    return [b"--b\r\nContent-Type: application/dicom\r\n\r\n" + data + b"\r\n" for data in files]
-
-
-def files_of(study: PhantomStudy) -> list[bytes]:
-    return [path.read_bytes() for path in study.series[0].files]
-
-
-async def streamed_right(session: Session, at: OddSeries) -> None:
-    images = [image async for image in session.stream(at.ids, keep=False)]
-    assert [str(image.image_id) for image in images] == at.ids
-    for image, path in zip(images, at.study.series[0].files, strict=True):
-        assert np.array_equal(image.pixels, dcmread(path).pixel_array)
-    assert session.stats().errors == 0
-
-
-async def test_an_instance_that_is_left_out_comes_by_its_own_request(slices: PhantomStudy) -> None:
-    files = files_of(slices)
-    del files[30]
-    async with nothing_left(), OddSeries(slices, *parts(*files), END).running() as at, fast_session() as session:
-        await streamed_right(session, at)
-        await streamed_right(session, at)
-        assert at.asked == 1  # the series is remembered
-
-
-async def test_foreign_and_damaged_instances_are_passed_over(slices: PhantomStudy) -> None:
-    foreign = [(FILES / name).read_bytes() for name in ("CT_small.dcm", "rtplan.dcm", "rtdose_rle.dcm")]
-    pieces = parts(*foreign, b"no file", *files_of(slices))
-    async with nothing_left(), OddSeries(slices, *pieces, END).running() as at, fast_session() as session:
-        await streamed_right(session, at)
-        assert at.asked == 1
-        assert session.stats().bytes_wasted >= sum(map(len, foreign))
-
-
-async def test_a_server_that_sends_something_else_for_ever_is_left(slices: PhantomStudy) -> None:
-    foreign = parts(b"x" * 100_000) * 20
-    async with nothing_left(), OddSeries(slices, *foreign, b"", END).running() as at, fast_session() as session:
-        await streamed_right(session, at)
-        await at.left.wait()
-        assert session.stats().bytes_received < 2_000_000
-
-
-@pytest.mark.parametrize(
-    "kind", ["application/zip", "text/html", DICOM.replace("dicom", "octet-stream"), "multipart/related"]
-)
-async def test_another_kind_of_answer_is_not_read(slices: PhantomStudy, kind: str) -> None:
-    async with (
-        nothing_left(),
-        OddSeries(slices, b"x" * 1000, b"", kind=kind).running() as at,
-        fast_session() as session,
-    ):
-        await streamed_right(session, at)
-        await at.left.wait()
-        assert at.asked == 1
-
-
-async def test_a_server_that_falls_silent_is_left_after_a_while(slices: PhantomStudy) -> None:
-    limits = Limits(read_seconds=0.6)  # enough for all else that is asked for, on a busy machine too
-    half = parts(*files_of(slices)[:24])
-    async with (
-        nothing_left(),
-        OddSeries(slices, *half, b"", END).running() as at,
-        fast_session(limits=limits) as session,
-    ):
-        await streamed_right(session, at)
-        await at.left.wait()
-
-
-async def test_a_server_that_pauses_is_waited_for(slices: PhantomStudy) -> None:
-    pieces = parts(*files_of(slices))
-    pieces.insert(24, b"")
-    async with nothing_left(), OddSeries(slices, *pieces, END).running() as at, fast_session() as session:
-        seen = 0
-        async for image in session.stream(at.ids, keep=False):
-            seen += 1
-            if seen == 20:
-                at.go.set()
-            assert str(image.image_id) == at.ids[seen - 1]
-        assert (seen, at.asked) == (SLICES, 1)
-        assert session.stats().requests <= 2 * 18 + 1
-
-
-async def test_a_series_that_does_not_fit_into_the_budget_takes_requests(slices: PhantomStudy) -> None:
-    files = files_of(slices)
-    budget = 24 * len(files[0])
-    pieces = [*parts(*files[::-1]), END]
-    async with (
-        nothing_left(),
-        OddSeries(slices, *pieces).running() as at,
-        fast_session(cache_bytes=4 * budget) as session,
-    ):
-        engine = session._engine
-        images = aiter(session.stream(at.ids, keep=False))
-        assert engine.resources.series._rules.room == budget
-        async for _ in images:
-            assert engine.resources.series._rules.held <= budget
-        assert at.asked == 0  # it was known not to fit
-
-
-async def test_leaving_closes_the_socket_and_holds_nothing(slices: PhantomStudy) -> None:
-    half = parts(*files_of(slices)[24:])
-    async with nothing_left(), OddSeries(slices, *half, b"", END).running() as at, fast_session() as session:
-        reading = asyncio.ensure_future(streamed_right(session, at))
-        resources = session._engine.resources
-        while not resources.series._rules.held:
-            await turns()
-        reading.cancel()
-        await asyncio.wait([reading])
-        await at.left.wait()
-        stats = session.stats()
-        assert (len(resources.series), resources.series._rules.held) == (0, 0)
-        assert (stats.running, stats.open_requests, stats.queued_requests, stats.tasks) == (0, 0, 0, 0)
-        assert not [key for key in resources.kept._free if isinstance(key, tuple) and key[0] == "frame"]
