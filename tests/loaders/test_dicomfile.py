@@ -79,6 +79,12 @@ class KeptResources:
     ) -> Observable[Part]:
         raise AssertionError("a local file has no parts")
 
+    def either(self, *_: object) -> Observable[EncodedFrame]:
+        raise AssertionError("nobody refuses a local file")
+
+    def of_series(self, *_: object) -> Observable[EncodedFrame]:
+        raise AssertionError("a local file comes alone")
+
 
 class NoTransport:
     def open(self, request: HttpRequest) -> AbstractAsyncContextManager[HttpResponse]:

@@ -165,12 +165,12 @@ async def test_conversion_runs_on_a_worker() -> None:
     threads: list[str] = []
 
     class Spy(ExecutorWorkers):
-        async def run(self, function: Callable[..., Any], /, *args: object, holds_lock: bool = False) -> Any:
+        def run(self, function: Callable[..., Any], /, *args: object, holds_lock: bool = False) -> asyncio.Future[Any]:
             def traced() -> Any:
                 threads.append(threading.current_thread().name)
                 return function(*args)
 
-            return await super().run(traced)
+            return super().run(traced)
 
     with ThreadPoolExecutor(1, "worker") as pool:
         await collect(rx.from_iterable([grey(1), ybr(2)]).pipe(to_rgb(Spy(pool))))
