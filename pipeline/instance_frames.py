@@ -249,6 +249,7 @@ class InstanceFrames:
             self._rules.without_lists.add(self._origin)  # its lists cannot be relied on
         elif isinstance(error, HttpStatusError) and error.status in _NO_LISTS:
             self._doubtful = max(request.numbers)  # one that is not there would be refused alone as well
+            self._rules.list_refused(self._origin)
 
     def _delay(self, later: WaitingFrames, seconds: float) -> None:
         timer = self._delayed[later] = SerialDisposable()

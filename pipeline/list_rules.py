@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cachetools import LRUCache
 from reactivex.scheduler.eventloop import AsyncIOScheduler
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from cornerstream.wanted import Upcoming
 
 _URL_CHARACTERS = 4000
+_REFUSALS = 3  # lists
+_MANY = 16  # frames of an instance: to have them one by one costs more than the whole
 _SIZES = 1024  # instances whose frame size is remembered
 _EVERYBODYS = frozenset({401, 403, 407, 429, 502, 503, 504})  # statuses that are not about the frames
 
@@ -46,6 +50,7 @@ class ListRules:
         scheduler: Where delays are timed; the running loop by default.
         upcoming: What streams are going to want.
         without_lists: Origins whose servers do not answer lists as they should: their scheme and authority.
+        refused_lists: How many lists each of them has refused.
         frame_bytes: Size of the frame that came last, by instance.
     """
 
@@ -59,6 +64,7 @@ class ListRules:
     scheduler: SchedulerBase | None = None
     upcoming: list[Upcoming] = field(default_factory=list)
     without_lists: set[tuple[str, str]] = field(default_factory=set)
+    refused_lists: Counter[tuple[str, str]] = field(default_factory=Counter)
     frame_bytes: LRUCache[Hashable, int] = field(default_factory=lambda: LRUCache(maxsize=_SIZES))
 
     @property
@@ -77,6 +83,19 @@ class ListRules:
         lengths = accumulate(len(str(number)) + 1 for number in numbers)
         fits = sum(1 for count, length in enumerate(lengths, 1) if length <= room and count * frame_bytes <= nbytes)
         return list(numbers[: max(1, min(fits, self.limits.list_frames))])
+
+    def list_refused(self, origin: tuple[str, str]) -> None:
+        """A list was refused, for whatever it asked; a server that does so again and again is asked for none."""
+        self.refused_lists[origin] += 1
+        if self.refused_lists[origin] >= _REFUSALS:
+            self.without_lists.add(origin)
+
+    def is_better_whole(self, image_id: ImageId) -> bool:
+        """A stream wants many frames of the instance, each of which would cost a request."""
+        if urlsplit(image_id.address)[:2] not in self.without_lists:
+            return False
+        places = [upcoming.places_of(image_id.address) for upcoming in self.upcoming]
+        return any(len(frames) >= _MANY and image_id.number in frames for frames in places)
 
     def announced(self, key: tuple[str, str], count: int, *, in_a_hurry: bool) -> Iterator[int]:
         """The frames of an instance that streams are going to want next."""

@@ -26,7 +26,7 @@ from cornerstream.operators.or_else import or_else
 from cornerstream.traces import Stage as At
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from reactivex import Observable
     from reactivex.abc import ObserverBase, SchedulerBase
@@ -51,8 +51,8 @@ def is_refused(error: Exception) -> bool:
 def kind_of(metadata: InstanceMetadata) -> Hashable:
     """What the frames of an instance have in common with others that are refused as well; `None` if nothing is known.
 
-    That is their transfer syntax. Where the server does not name it, it is guessed that instances of one class have the
-    same; of those with several frames it is not, since a wrong guess would cost the whole of them.
+    Their transfer syntax. Where the server does not name it, instances of one class are taken to have the same; not those
+    with several frames: a wrong guess would cost the whole of them.
     """
     if metadata.transfer_syntax_uid:
         return "transfer syntax", metadata.transfer_syntax_uid
@@ -62,9 +62,15 @@ def kind_of(metadata: InstanceMetadata) -> Hashable:
 
 
 class Refusals:
-    """What a session has learnt about servers that refuse frames, and the loads that may yet make use of it."""
+    """What a session has learnt about servers that refuse frames, and the loads that may yet make use of it.
 
-    def __init__(self) -> None:
+    Args:
+        is_better_whole: Frames of an instance, though not refused, cost more than the whole of it.
+    """
+
+    def __init__(self, is_better_whole: Callable[[ImageId], bool] = lambda _: False) -> None:
+        self._is_better_whole = is_better_whole
+        self._not_whole: LRUCache[tuple[str, str], None] = LRUCache(maxsize=_ORIGINS)
         self._kinds: LRUCache[tuple[str, str], LRUCache[Hashable, None]] = LRUCache(maxsize=_ORIGINS)
         self._instances: LRUCache[str, None] = LRUCache(maxsize=_INSTANCES)
         self._loads: dict[_Load, None] = {}
@@ -91,8 +97,14 @@ class Refusals:
         return Stage(subscribe)
 
     def knows(self, image_id: ImageId) -> bool:
-        """Frames of that instance are refused."""
-        return image_id.address in self._instances
+        """Frames of that instance are refused, or cost more than the whole."""
+        return image_id.address in self._instances or (
+            self._is_better_whole(image_id) and origin_of(image_id) not in self._not_whole
+        )
+
+    def not_whole(self, image_id: ImageId) -> None:
+        """That server does not let go of whole instances."""
+        self._not_whole[origin_of(image_id)] = None
 
     def knows_some(self, image_id: ImageId) -> bool:
         """Some frames of that server are refused."""
@@ -118,9 +130,8 @@ class Refusals:
     def unlearn(self, image_id: ImageId, metadata: InstanceMetadata | None = None) -> None:
         """The instance was not to be had."""
         self._instances.pop(image_id.address, None)
-        kinds = self._kinds.get(origin_of(image_id))
-        if metadata is not None and kinds is not None:
-            kinds.pop(kind_of(metadata), None)
+        if metadata is not None:
+            self._kinds.get(origin_of(image_id), LRUCache(1)).pop(kind_of(metadata), None)
 
     def left(self, load: _Load) -> None:
         """A load is over."""
@@ -267,6 +278,8 @@ class _Load(DisposableBase):
         """It is not the way to this instance."""
         if is_refused(error):
             self._refusals.unlearn(self.image_id, self._said)
+        if may_concern_one(error):
+            self._refusals.not_whole(self.image_id)
         return may_concern_one(error)
 
 

@@ -92,7 +92,7 @@ class SharedResources:
         self.values: dict[Hashable, ValueRun[Any]] = {}
         rules = ListRules(limits, self.kept.budget, context, self._hold, self._take, cached, recorder)
         self.lists = FrameLists(rules)
-        self.refusals = Refusals()
+        self.refusals = Refusals(rules.is_better_whole)
         self.held = HeldBytes()
         self.kept.shared.join(self.held)
         self.files = SharedFiles(FileRules(self.kept, self.held, limits, context, rules.upcoming, self.put, recorder))

@@ -410,7 +410,7 @@ async def test_an_instance_of_many_frames_costs_few_refusals_and_one_download(
         assert seen == list(range(1, FRAMES + 1))
         await at.ledger.wait_until_idle()
         assert asked(at)["instance"] == 1
-        assert asked(at)["frames"] <= 2 + 2 * 8  # the lists; those that were open, and those that took their places
+        assert asked(at)["frames"] < FRAMES // 4  # lists, and what went out before the first answer was here
 
 
 async def test_an_instance_that_is_refused_as_well(long_study: PhantomStudy) -> None:
@@ -513,3 +513,35 @@ async def test_an_instance_is_kept_on_disk_as_well(study: PhantomStudy, tmp_path
                 np.testing.assert_array_equal(image.pixels, dcmread(study.series[0].files[0]).pixel_array)
             await at.ledger.wait_until_idle()
         assert (asked(at)["frames"], asked(at)["instance"]) == (1, 0)
+
+
+async def test_of_a_server_without_lists_an_instance_of_many_frames_comes_whole(long_study: PhantomStudy) -> None:
+    async with nothing_left(), served(long_study) as at, Session() as session:
+        at.faults["/frames/[0-9]+,"] = "404"
+        ids = [at.wadors(long_study.series[0], index) for index in range(FRAMES)]
+        assert [int(image.pixels[5, 5]) async for image in session.stream(ids)] == list(range(1, FRAMES + 1))
+        await at.ledger.wait_until_idle()
+        assert asked(at)["instance"] == 1
+        assert asked(at)["frames"] < FRAMES // 4  # refused lists, and those it took to tell
+
+
+async def test_without_lists_and_whole_instances_frames_come_one_by_one(long_study: PhantomStudy) -> None:
+    async with nothing_left(), served(long_study) as at, Session() as session:
+        at.faults["/frames/[0-9]+,"] = "404"
+        at.faults["/instances/[^/]*$"] = "406"
+        ids = [at.wadors(long_study.series[0], index) for index in range(FRAMES)]
+        assert [int(image.pixels[5, 5]) async for image in session.stream(ids)] == list(range(1, FRAMES + 1))
+        await at.ledger.wait_until_idle()
+        assert asked(at)["instance"] <= 8  # those that were under way when the first was refused
+
+
+async def test_one_frame_of_a_server_without_lists_is_asked_for_alone(long_study: PhantomStudy) -> None:
+    async with nothing_left(), served(long_study) as at, Session() as session:
+        at.faults["/frames/[0-9]+,"] = "404"
+        ids = [at.wadors(long_study.series[0], index) for index in range(FRAMES)]
+        async for _ in session.stream(ids, keep=False):
+            pass
+        before = asked(at)["instance"]
+        assert int((await session.load(ids[149])).pixels[5, 5]) == 150
+        await at.ledger.wait_until_idle()
+        assert asked(at)["instance"] == before == 1
