@@ -7,7 +7,7 @@
 | `cut-chunked:N` | the same without a length: the last chunk never comes |
 | `reset`, `reset:N` | connection reset before the header, or after N bytes of the body |
 | `hold` | the header never comes |
-| `hold-body:N` | nothing comes after N bytes of the body |
+| `hold-body:N` | nothing comes after N bytes of the body; a shorter one comes whole |
 | `boundary` | Content-Type names another boundary than the body has |
 | `no-content-type` | no Content-Type |
 | `gzip` | gzipped whatever the client accepts |
@@ -180,7 +180,10 @@ async def _cut(chunks: AsyncGenerator[bytes, None], nbytes: int, cut: type[CutEr
 
 
 async def _hold(chunks: AsyncGenerator[bytes, None], nbytes: int) -> AsyncGenerator[bytes, None]:
+    sent = 0
     async with aclosing(_first(chunks, nbytes)) as first:
         async for chunk in first:
             yield chunk
-    await asyncio.Event().wait()
+            sent += len(chunk)
+    if sent == nbytes:
+        await asyncio.Event().wait()

@@ -161,6 +161,13 @@ async def test_the_server_sees_the_client_go(served: Served, fault: str) -> None
     assert (ended.outcome, ended.bytes_sent) == ("client gone", sent)
 
 
+async def test_a_body_shorter_than_where_it_is_held_comes_whole(served: Served) -> None:
+    answer = await served.get(frame_url(served, "hold-body:100000000"))
+    assert answer.status == 200
+    await served.ledger.wait_until_idle()
+    assert served.ledger.served[-1].outcome == "finished"
+
+
 async def test_a_hundred_held_requests_are_all_seen_to_close(served: Served) -> None:
     asked = [asyncio.ensure_future(served.get(frame_url(served, "hold-body:64") + f"&n={n}")) for n in range(100)]
     await served.ledger.wait_until(lambda ledger: sum(one.bytes_sent for one in ledger.open) == 64 * 100)
