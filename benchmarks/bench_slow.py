@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
+    from pydicom import FileDataset
+
     from benchmarks.common import Bench
 
 TITLE = "a reader 100 × slower than the server, over a series of 2 GB"
@@ -77,8 +79,8 @@ def write_sparse_series(bench: Bench, folder: Path, images: int, size: int) -> s
     return str(dataset.StudyInstanceUID)
 
 
-def _write_sparse(dataset: object, path: Path, nbytes: int) -> None:
-    dataset.save_as(path, enforce_file_format=True)  # type: ignore[attr-defined]  # pydicom is imported late
+def _write_sparse(dataset: FileDataset, path: Path, nbytes: int) -> None:
+    dataset.save_as(path, enforce_file_format=True)
     with path.open("r+b") as file:
         file.seek(-4, 2)  # Pixel Data is the last element, its length the last field
         file.write(nbytes.to_bytes(4, "little"))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from reactivex.abc import DisposableBase
+import reactivex as rx
+from reactivex import operators as ops
 
-from cornerstream.images.errors import HttpStatusError, SplitError
-from cornerstream.images.stage import Stage, follow
+from cornerstream.images.errors import HttpStatusError, ImageLoadError, SplitError
+from cornerstream.operators.or_else import or_else
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reactivex import Observable
-    from reactivex.abc import ObserverBase, SchedulerBase
 
-    from cornerstream.images.subscriptions import Observer
     from cornerstream.operators.metadata import InstanceMetadata
 
 T = TypeVar("T")
@@ -36,76 +35,18 @@ def explain_refusal(metadata: Observable[InstanceMetadata]) -> Callable[[Observa
         metadata: Fails with a `SplitError` where the instance is no image; whatever else it does, the refusal stands.
     """
 
-    def operator(source: Observable[T]) -> Observable[T]:
-        def subscribe(observer: ObserverBase[T], scheduler: SchedulerBase | None = None) -> DisposableBase:
-            run = _Explained(observer, metadata)
-            run.follow(source, run, scheduler)
-            return run
+    def reason(_: object) -> Observable[Any]:
+        """Nothing but an error, made when it is needed: most frames are not refused."""
+        found: Observable[Any] = metadata
+        return found.pipe(ops.ignore_elements(), ops.concat(rx.throw(ImageLoadError("they are those of an image"))))
 
-        return Stage(subscribe)
-
-    return operator
+    second: Observable[Any] = rx.defer(reason)
+    return or_else(second, _is_refusal, _better)
 
 
-class _Explained(DisposableBase, Generic[T]):
-    """One subscription; the observer of its source. Without an observer of its own it has ended."""
-
-    __slots__ = ("_metadata", "_observer", "_upstream")
-
-    def __init__(self, observer: ObserverBase[T], metadata: Observable[InstanceMetadata]) -> None:
-        self._observer: ObserverBase[T] | None = observer
-        self._metadata = metadata
-        self._upstream: list[DisposableBase] = []
-
-    def follow(self, source: Observable[Any], observer: Observer[Any], scheduler: SchedulerBase | None = None) -> None:
-        upstream = follow(source, observer, scheduler)
-        if self._observer is None:  # it ended before this was there to be disposed
-            upstream.dispose()
-        else:
-            self._upstream.append(upstream)
-
-    def dispose(self) -> None:
-        self._observer = None
-        upstream, self._upstream = self._upstream, []
-        for one in upstream:
-            one.dispose()
-
-    def on_next(self, value: T) -> None:
-        if self._observer is not None:
-            self._observer.on_next(value)
-
-    def on_error(self, error: Exception) -> None:
-        if self._observer is not None and isinstance(error, HttpStatusError):
-            self.follow(self._metadata, _Reason(self, error))
-        else:
-            self.fail(error)
-
-    def on_completed(self) -> None:
-        observer, self._observer = self._observer, None
-        if observer is not None:
-            observer.on_completed()
-
-    def fail(self, error: Exception) -> None:
-        observer = self._observer
-        self.dispose()
-        if observer is not None:
-            observer.on_error(error)
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, HttpStatusError)
 
 
-class _Reason:
-    """The observer of the metadata of an instance that was refused."""
-
-    __slots__ = ("_refusal", "_run")
-
-    def __init__(self, run: _Explained[Any], refusal: HttpStatusError) -> None:
-        self._run = run
-        self._refusal = refusal
-
-    def on_next(self, _: InstanceMetadata) -> None:
-        """They are those of an image."""
-
-    def on_error(self, error: Exception) -> None:
-        self._run.fail(error if isinstance(error, SplitError) else self._refusal)
-
-    def on_completed(self) -> None:
-        self._run.fail(self._refusal)
+def _better(refusal: Exception, reason: Exception) -> Exception:
+    return reason if isinstance(reason, SplitError) else refusal

@@ -138,8 +138,7 @@ class InstanceFrames:
         """Hand a frame to all who wait for it, whatever request they wait for; keep one that a stream will want."""
         self._rules.frame_bytes[self._key] = len(part.data)
         self._alone.discard(number)
-        if number == self._doubtful and len(request.numbers) == 1:
-            self._rules.without_lists.add(self._origin)
+        self._rules.frame_came(self._origin, listed=len(request.numbers) > 1, doubtful=number == self._doubtful)
         places = [self.wanted, *self._delayed, *(one.waiting for one in self._running)]
         waiters = [waiter for place in places for waiter in place.take(number)]
         if not waiters and number in request.likely:

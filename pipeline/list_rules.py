@@ -50,7 +50,7 @@ class ListRules:
         scheduler: Where delays are timed; the running loop by default.
         upcoming: What streams are going to want.
         without_lists: Origins whose servers do not answer lists as they should: their scheme and authority.
-        refused_lists: How many lists each of them has refused.
+        refused_lists: How many lists an origin has refused since it last answered one.
         frame_bytes: Size of the frame that came last, by instance.
     """
 
@@ -88,6 +88,13 @@ class ListRules:
         """A list was refused, for whatever it asked; a server that does so again and again is asked for none."""
         self.refused_lists[origin] += 1
         if self.refused_lists[origin] >= _REFUSALS:
+            self.without_lists.add(origin)
+
+    def frame_came(self, origin: tuple[str, str], *, listed: bool, doubtful: bool) -> None:
+        """A frame came, in a list or alone; `doubtful`: alone it proves that a list with it was refused as a list."""
+        if listed:
+            self.refused_lists.pop(origin, None)
+        elif doubtful:
             self.without_lists.add(origin)
 
     def is_better_whole(self, image_id: ImageId) -> bool:

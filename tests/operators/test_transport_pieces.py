@@ -80,3 +80,16 @@ async def test_what_is_here_at_the_end_is_given_out_at_once() -> None:
     answer.content.feed_data(PIECE)
     answer.content.feed_eof()
     assert [chunk async for chunk in reading(answer)] == [PIECE]
+
+
+async def test_cancelled_while_more_is_let_gather_nothing_is_left() -> None:
+    answer, before = Answer(), asyncio.all_tasks()
+    asked = asyncio.ensure_future(anext(reading(answer)))
+    answer.content.feed_data(PIECE)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not asked.done()
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert asyncio.all_tasks() == before

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from pydicom import dcmread
-from pydicom.uid import UID
 
-from cornerstream.phantom import CT_SYNTAXES, write_study
 from cornerstream.session import Session
 from tests.support.leaks import nothing_left
+from tests.support.long_study import FRAMES
 from tests.support.study import Served, served
 
 if TYPE_CHECKING:
     from cornerstream.phantom import PhantomStudy
     from tests.support.orthanc import Orthanc
-
-FRAMES = 200
-
-
-@pytest.fixture(scope="module")
-def long_study(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
-    """One series of one instance, each of whose frames has its number as its value."""
-    study = write_study(tmp_path_factory.mktemp("long"), slices=1, size=64, cine_frames=0, syntaxes=CT_SYNTAXES[:1])
-    dataset = dcmread(study.series[0].files[0])
-    numbers = np.arange(1, FRAMES + 1, dtype=np.uint16)[:, None, None]
-    dataset.NumberOfFrames = FRAMES
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.7.3")
-    dataset.PixelData = np.broadcast_to(numbers, (FRAMES, dataset.Rows, dataset.Columns)).tobytes()
-    dataset.save_as(study.series[0].files[0])
-    return replace(study, series=study.series[:1])
 
 
 def frame_requests(at: Served) -> list[str]:

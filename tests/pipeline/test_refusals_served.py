@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from pydicom import dcmread
-from pydicom.uid import UID
 
 from cornerstream.disk import DiskCache
 from cornerstream.images.errors import HttpStatusError
@@ -20,6 +18,7 @@ from cornerstream.session import Session
 from tests.support.cancelling import turn_until
 from tests.support.hostile import without_delays
 from tests.support.leaks import nothing_left, turns
+from tests.support.long_study import FRAMES
 from tests.support.recording import Recorder
 from tests.support.study import Served, served
 
@@ -28,27 +27,12 @@ if TYPE_CHECKING:
 
     from cornerstream.phantom import PhantomStudy
 
-FRAMES = 200
-
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
     """Ten slices in HTJ2K, ten as explicit little endian, ten in HTJ2K again."""
     folder = tmp_path_factory.mktemp("refused")
     return write_study(folder, slices=10, size=64, cine_frames=0, syntaxes=[CT_SYNTAXES[n] for n in (2, 0, 2)])
-
-
-@pytest.fixture(scope="module")
-def long_study(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
-    """One instance of 200 frames, each of which has its number as its value."""
-    study = write_study(tmp_path_factory.mktemp("long"), slices=1, size=64, cine_frames=0, syntaxes=CT_SYNTAXES[:1])
-    dataset = dcmread(study.series[0].files[0])
-    numbers = np.arange(1, FRAMES + 1, dtype=np.uint16)[:, None, None]
-    dataset.NumberOfFrames = FRAMES
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.7.3")
-    dataset.PixelData = np.broadcast_to(numbers, (FRAMES, dataset.Rows, dataset.Columns)).tobytes()
-    dataset.save_as(study.series[0].files[0])
-    return replace(study, series=study.series[:1])
 
 
 def asked(at: Served) -> Counter[str]:
@@ -232,3 +216,24 @@ async def test_one_frame_of_a_server_without_lists_is_asked_for_alone(long_study
         assert int((await session.load(ids[149])).pixels[5, 5]) == 150
         await at.ledger.wait_until_idle()
         assert asked(at)["instance"] == before == 1
+
+
+async def test_an_instance_that_comes_whole_for_want_of_lists_is_left_midway(long_study: PhantomStudy) -> None:
+    async with nothing_left(), served(long_study) as at, Session() as session:
+        at.faults["/frames/[0-9]+,"] = "404"
+        at.faults["/instances/[^/]*$"] = "hold-body:300000"
+        ids = [at.wadors(long_study.series[0], index) for index in range(FRAMES)]
+        seen: list[object] = []
+        subscription = session.stream(ids, keep=False).subscribe(seen.append)
+        await at.ledger.wait_until(
+            lambda ledger: any("/frames/" not in one.url and "/metadata" not in one.url for one in ledger.open)
+        )
+        subscription.dispose()
+        before = len(seen)
+        await at.ledger.wait_until_idle()
+        await turns()
+        assert len(seen) == before
+        assert at.ledger.served[-1].outcome == "client gone"
+        stats = session.stats()
+        assert (stats.running, stats.tasks, stats.open_requests, stats.queued_requests, stats.queued_work) == (0,) * 5
+        assert stats.cached_bytes == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -50,9 +50,9 @@ def numbers_of(images: Sequence[Image]) -> list[int]:
 
 
 @asynccontextmanager
-async def session_of(server: RangedServer, **options: int) -> AsyncIterator[Session]:
+async def session_of(server: RangedServer, **options: Any) -> AsyncIterator[Session]:
     async with nothing_left():
-        async with Session(transport=server, **options) as session:  # type: ignore[arg-type]  # options that are numbers
+        async with Session(transport=server, **options) as session:
             yield session
             assert engine_of(session).resources.held.nbytes >= 0
         assert server.open_now == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,16 +19,10 @@ from tests.support.lane_bench import IN_PROCESS, Bench, same, turn
 from tests.support.manual_pool import ManualPool, OnePool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
 
-@pytest.fixture(autouse=True)
-async def nothing_fails_in_the_loop() -> AsyncIterator[None]:
-    """What a callback raises is only logged; here it fails the test."""
-    failures: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-    yield
-    assert not failures
+pytestmark = pytest.mark.usefixtures("nothing_fails_in_the_loop")
 
 
 async def test_the_next_call_is_on_deck_and_counts_as_waiting() -> None:

@@ -7,7 +7,6 @@ import gc
 import threading
 import weakref
 from concurrent.futures import BrokenExecutor
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,17 +21,7 @@ from tests.support.lane_bench import Bench, same, turn
 from tests.support.leaks import nothing_left
 from tests.support.manual_pool import ManualPool, OnePool
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture(autouse=True)
-async def nothing_fails_in_the_loop() -> AsyncIterator[None]:
-    """What a callback raises is only logged; here it fails the test."""
-    failures: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-    yield
-    assert not failures
+pytestmark = pytest.mark.usefixtures("nothing_fails_in_the_loop")
 
 
 async def test_closed_with_calls_everywhere() -> None:
