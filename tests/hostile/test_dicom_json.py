@@ -46,6 +46,9 @@ def nested(depth: int) -> bytes:
     return described("00081140", f'{{"vr": "SQ", "Value": [{inner}]}}')
 
 
+# ---- what is refused
+
+
 ROWS, PIXEL_DATA, WINDOW = "00280010", "7FE00010", "00281050"
 REFUSED: dict[str, tuple[bytes, type[ImageLoadError]]] = {
     "depth 65": (nested(65), LimitError),
@@ -95,6 +98,9 @@ async def test_refused(instance: Instance, name: str) -> None:
             await session.load(instance.wadors)
     assert str(caught.value).startswith(instance.wadors)
     assert len(str(caught.value)) < 1000
+
+
+# ---- tables behind a BulkDataURI
 
 
 TABLE = '"00281201": {"vr": "OW", %s}'
@@ -179,6 +185,9 @@ async def test_tables_without_end(instance: Instance) -> None:
             await session.load(instance.wadors)
 
 
+# ---- what is taken as it is
+
+
 ACCEPTED: dict[str, bytes] = {
     "depth 60": nested(60),
     "byte order mark": b"\xef\xbb\xbf" + GOOD,
@@ -215,6 +224,9 @@ def test_surrogates() -> None:
     assert found == {"a": "\U0001f600 \ufffd \\ud800 \\\ufffd \ufffd\U0001f600 \ufffd\ufffd"}
 
 
+# ---- listings
+
+
 @pytest.mark.parametrize("body", [REFUSED["depth 10,000"][0], REFUSED["UTF-16"][0], b"1", chunked(b"x")])
 async def test_a_listing(instance: Instance, body: bytes) -> None:
     for instance.series, instance.metadata in (((ok(body),), Instance().metadata), (Instance().series, (ok(body),))):
@@ -232,6 +244,9 @@ async def test_a_listing_of_strange_uids(instance: Instance, uid: str) -> None:
         with pytest.raises(ImageLoadError):
             await session.load(series[0])
     assert all(target.startswith("/studies/1/series") for target in instance.server.targets)
+
+
+# ---- whatever else
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(

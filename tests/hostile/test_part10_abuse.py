@@ -93,6 +93,9 @@ def refusals(body: bytes, folder: Path, *, seconds: float) -> set[type[ImageLoad
     return found
 
 
+# ---- fragments and lengths
+
+
 def test_two_million_empty_fragments(tmp_path: Path) -> None:
     body = with_items([table(), item(b"") * 2_000_000], frames=1)
     assert refusals(body, tmp_path, seconds=0.5) == {LimitError}
@@ -125,6 +128,9 @@ def test_undefined_length_where_it_may_not_be(tmp_path: Path) -> None:
     assert refusals(with_elements(element(PRIVATE, b"OB", b"12345678", UNDEFINED)), tmp_path, seconds=0.05) == {
         SplitError
     }
+
+
+# ---- offset tables, numbers of frames, sizes
 
 
 TABLES = {
@@ -189,6 +195,9 @@ def test_a_huge_image_of_few_bytes(tmp_path: Path) -> None:
     assert refusals(body, tmp_path, seconds=0.005) == {LimitError}
     wide = native(bytes(256), Rows=1, Columns=65535)
     assert refusals(wide, tmp_path, seconds=0.005) == {SplitError}
+
+
+# ---- depth and number of elements
 
 
 def nested(tag: int, depth: int, *, defined: bool) -> bytes:
@@ -257,6 +266,9 @@ def test_a_text_that_is_too_long_to_be_one() -> None:
         split_part10(body[:at] + text + body[at:] + pixels)
 
 
+# ---- elements that contradict each other
+
+
 @pytest.mark.parametrize("vr", [b"ZZ", b"ob", b"\0\0", b"O\0", b"??"])
 def test_a_value_representation_that_is_none(vr: bytes, tmp_path: Path) -> None:
     pixels = element(0x7FE00010, b"OB", PIXELS).replace(b"OB", vr, 1)
@@ -305,6 +317,9 @@ def test_an_attribute_that_stands_twice() -> None:
         split_part10(with_elements(element(0x00280010, b"US", b"\x04\0")))
 
 
+# ---- file meta information
+
+
 def meta(*elements: bytes) -> bytes:
     """A native file whose file meta information ends in these elements."""
     body = native(PIXELS)
@@ -328,6 +343,9 @@ def test_a_transfer_syntax_that_is_no_uid(uid: str) -> None:
     with pytest.raises(SplitError, match="is no UID") as caught:
         split_part10(renamed(native(PIXELS), uid))
     assert len(str(caught.value)) < 200
+
+
+# ---- whatever else
 
 
 SAMPLES = [native(bytes(range(24)), uid, NumberOfFrames=3) for uid in (EXPLICIT, IMPLICIT, BIG_ENDIAN)] + [

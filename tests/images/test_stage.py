@@ -11,23 +11,10 @@ from reactivex.disposable import Disposable
 from reactivex.subject import Subject
 
 from cornerstream.images.stage import Stage, follow
+from tests.support.recording import Signals
 
 if TYPE_CHECKING:
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.signals: list[object] = []
-
-    def on_next(self, value: int) -> None:
-        self.signals.append(value)
-
-    def on_error(self, error: Exception) -> None:
-        self.signals.append(error)
-
-    def on_completed(self) -> None:
-        self.signals.append("completed")
 
 
 def test_a_stage_gets_the_observer_itself() -> None:
@@ -38,7 +25,7 @@ def test_a_stage_gets_the_observer_itself() -> None:
         observer.on_next(1)
         return Disposable()
 
-    recorder = Recorder()
+    recorder = Signals[int]()
     follow(Stage(subscribe), recorder)
     follow(Observable(subscribe), recorder)
     assert [one is recorder for one in subscribers] == [True, False]
@@ -51,7 +38,7 @@ def test_disposing_reaches_the_source_either_way() -> None:
     def subscribe(observer: ObserverBase[int], _: SchedulerBase | None = None) -> DisposableBase:
         return follow(subject, observer)
 
-    recorder = Recorder()
+    recorder = Signals[int]()
     held = follow(Stage(subscribe), recorder)
     subject.on_next(1)
     held.dispose()
@@ -66,7 +53,7 @@ def test_subscribed_in_the_usual_way_it_is_an_observable_like_any_other() -> Non
         observer.on_next(1)
         return Disposable()
 
-    recorder = Recorder()
+    recorder = Signals[int]()
     Stage(subscribe).subscribe(recorder.on_next, recorder.on_error, recorder.on_completed)
     assert recorder.signals == ["completed"]
 
@@ -75,7 +62,7 @@ def test_an_error_of_subscribing_is_the_callers() -> None:
     def subscribe(_: ObserverBase[int], __: SchedulerBase | None = None) -> DisposableBase:
         raise OSError("no")
 
-    recorder = Recorder()
+    recorder = Signals[int]()
     with pytest.raises(OSError, match="no"):
         follow(Stage(subscribe), recorder)
     Stage(subscribe).subscribe(recorder.on_next, recorder.on_error, recorder.on_completed)
@@ -83,6 +70,6 @@ def test_an_error_of_subscribing_is_the_callers() -> None:
 
 
 def test_the_source_may_be_done_at_once() -> None:
-    recorder = Recorder()
+    recorder = Signals[int]()
     follow(rx.of(1, 2), recorder)
     assert recorder.signals == [1, 2, "completed"]

@@ -10,6 +10,7 @@ from reactivex.testing import ReactiveTest, Recorded, TestScheduler
 
 from cornerstream.images.stage import follow
 from cornerstream.operators.map_stage import map_stage
+from tests.support.recording import Signals
 
 ON_NEXT, ON_COMPLETED, ON_ERROR = ReactiveTest.on_next, ReactiveTest.on_completed, ReactiveTest.on_error
 FAILURE = OSError("gone")
@@ -64,21 +65,8 @@ def test_a_chain_of_stages_hears_of_a_source_that_is_done_at_once() -> None:
 
 
 def test_followed_directly_it_is_silent_after_its_own_error() -> None:
-    class Listener:
-        def __init__(self) -> None:
-            self.signals: list[object] = []
-
-        def on_next(self, value: int) -> None:
-            self.signals.append(value)
-
-        def on_error(self, error: Exception) -> None:
-            self.signals.append(error)
-
-        def on_completed(self) -> None:
-            self.signals.append("completed")
-
     subject: Subject[int] = Subject()
-    listener = Listener()
+    listener = Signals[int]()
     follow(subject.pipe(map_stage(double)), listener)
     subject.on_next(13)
     subject.on_next(1)

@@ -71,6 +71,9 @@ async def load(session: Session, *numbers: int, lane: Lane = Lane.INTERACTION) -
     return numbers_of(await asyncio.gather(*loads))
 
 
+# ---- frames by their own bytes
+
+
 async def test_one_frame_of_a_large_file() -> None:
     server = RangedServer(file_of(FRAMES))
     async with session_of(server) as session:
@@ -143,6 +146,9 @@ async def test_what_nobody_is_in_a_hurry_for_waits_for_the_download() -> None:
         assert len(server.asked) == 1
 
 
+# ---- servers that lie, errors, leaving
+
+
 async def test_servers_that_lie_are_remembered() -> None:
     server = RangedServer(file_of(FRAMES))
     server.change = lambda _, answer: answer.but(Content_Range="bytes 5-9/10")
@@ -207,7 +213,8 @@ async def test_cancelled_midway(hold: int, numbers: list[int]) -> None:
         assert session.stats().tasks == 0
 
 
-# Streams
+# ---- streams
+
 
 BUDGET = 2 * MIB
 

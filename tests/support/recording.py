@@ -13,6 +13,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Signals(Generic[T]):
+    """An observer that is followed directly, and writes down what it hears, after its end too.
+
+    Attributes:
+        signals: Values, the error, `"completed"`.
+    """
+
+    def __init__(self) -> None:
+        self.signals: list[object] = []
+
+    def on_next(self, value: T) -> None:
+        self.signals.append(value)
+
+    def on_error(self, error: Exception) -> None:
+        self.signals.append(error)
+
+    def on_completed(self) -> None:
+        self.signals.append("completed")
+
+
 class Recorder(Generic[T]):
     """Subscribes at once.
 
