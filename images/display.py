@@ -142,12 +142,20 @@ def with_graphics(overlays: tuple[Overlay, ...], shown: NDArray[np.uint8]) -> ND
     return burnt
 
 
-def to_png(array: NDArray[np.uint8]) -> bytes:
-    """A PNG of rows × columns, or of rows × columns × 3, of uint8."""
+def to_png(array: NDArray[np.uint8], longest: int | None = None) -> bytes:
+    """A PNG of rows × columns, or of rows × columns × 3, of uint8.
+
+    Args:
+        array: The pixels.
+        longest: Pixels of the longer side at most; what is larger is made smaller, its pixels averaged.
+    """
     from PIL import Image  # noqa: PLC0415 - only who writes a picture pays for importing it
 
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(array)).save(file, "PNG")
+    picture = Image.fromarray(np.ascontiguousarray(array))
+    if longest is not None:
+        picture.thumbnail((longest, longest))
+    picture.save(file, "PNG")
     return file.getvalue()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from cornerstream.images import display, icc
+from cornerstream.images import display, dlpack, icc
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.metadata import FrameMetadata, ImageQuality
 
@@ -58,7 +58,7 @@ class Image(FrameMetadata):
         number = f", frame {self.frame_number} of {self.number_of_frames}" if self.number_of_frames > 1 else ""
         quality = "" if self.quality is ImageQuality.COMPLETE else f", {self.quality.name.lower()}"
         return (
-            f"<Image {self.image_id}: {self.rows} × {self.columns} {self.pixels.dtype} "
+            f"<Image {self.image_id.shown}: {self.rows} × {self.columns} {self.pixels.dtype} "
             f"{self.photometric_interpretation}{number}{quality}>"
         )
 
@@ -170,7 +170,7 @@ class Image(FrameMetadata):
             DecodeError: The profile is broken, or not one of RGB.
         """
         if self.pixels.ndim != 3:
-            raise ValueError(f"{self.image_id} is grey: an ICC profile applies to colour; use to_display()")
+            raise ValueError(f"{self.image_id.shown} is grey: an ICC profile applies to colour; use to_display()")
         return icc.to_srgb(self.to_display(), self.icc_profile, intent)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[np.generic]:  # noqa: FBT001 - numpy's protocol
@@ -179,10 +179,24 @@ class Image(FrameMetadata):
             raise ValueError(f"the pixels are {self.pixels.dtype}: as {wanted} they are a copy")
         return self.pixels.astype(wanted, copy=bool(copy))
 
+    def __dlpack__(
+        self,
+        *,
+        stream: object = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        return dlpack.export(self.pixels, stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.CPU
+
     def _repr_png_(self) -> bytes:
-        return display.to_png(self.to_display())
+        return display.to_png(self.to_display(), longest=_NOTEBOOK_PIXELS)
 
 
+_NOTEBOOK_PIXELS = 1024  # of the longer side: a notebook keeps the picture in its file
 _METADATA_NAMES = tuple(f.name for f in fields(FrameMetadata))
 _METADATA_OF = attrgetter(*_METADATA_NAMES)
 
