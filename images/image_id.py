@@ -3,6 +3,7 @@
 An image id names one frame. `?frame=N` or `&frame=N` selects it (any scheme), or `/frames/N` at the end of the path of a
 DICOMweb address (any scheme but those of whole files, where a folder may be called `frames`). Every other query part,
 such as WADO-URI's `frameNumber`, belongs to the address; the address is kept to the letter, percent-encoding included.
+A `data:` address is its data: it names a frame by a last `?frame=N` only.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from cornerstream.images.errors import ImageIdError
+from cornerstream.images.redaction import redacted
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")  # RFC 3986, section 3.1
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]")
 _FRAMES_PATH = re.compile(r"/frames/([^/]*)/?\Z")
-_FILE_SCHEMES = frozenset({"dicomfile", "dicomweb", "file", "wadouri"})
+_PLAIN_FRAMES_PATH = re.compile(r"/frames/([0-9]+)/?\Z")  # of other schemes: `…/frames/a.png` is a file
+_FILE_SCHEMES = frozenset({"dicomfile", "dicomweb", "file", "memory", "wadouri"})
+_DATA = "data"  # whose base64 may well end in /frames/1 (RFC 2397)
+_DATA_SELECTOR = "?frame="
 _MAX_FRAME_NUMBER = 2**31 - 1  # Number of Frames is an IS: PS3.5, table 6.2-1
 
 
@@ -72,6 +77,15 @@ class ImageId:
     def __str__(self) -> str:
         return self.text or f"{self.scheme}:{self._selected_address()}"
 
+    def __repr__(self) -> str:
+        shown = redacted(f"{self.scheme}:{self.address}").partition(":")[2]
+        return f"{type(self).__name__}(scheme={self.scheme!r}, address={shown!r}, frame_number={self.frame_number})"
+
+    @property
+    def shown(self) -> str:
+        """As it may stand in a message: without credentials, and without the data of a `data:` URL."""
+        return redacted(str(self))
+
     @classmethod
     def parse(cls, text: str | ImageId) -> ImageId:
         """Read an image id.
@@ -91,7 +105,7 @@ class ImageId:
             raise ImageIdError("a Windows path is no image id; write dicomfile: in front of it", image_id=text)
         address, selectors, in_path = _take_selectors(scheme.lower(), address)
         if len(selectors) > 1:
-            raise ImageIdError(f"names more than one frame: {', '.join(selectors)}", image_id=text)
+            raise ImageIdError(f"names more than one frame: {', '.join(selectors)[:80]}", image_id=text)
         number = _number(selectors[0], text) if selectors else None
         return cls(scheme, address, number, in_path, text)
 
@@ -116,6 +130,8 @@ class ImageId:
     def _selected_address(self) -> str:
         if self.frame_number is None:
             return self.address
+        if self.scheme == _DATA:
+            return f"{self.address}{_DATA_SELECTOR}{self.frame_number}"
         path, question, query = self.address.partition("?")
         if self.in_path and self.scheme not in _FILE_SCHEMES:
             return f"{path}/frames/{self.frame_number}{question}{query}"
@@ -124,8 +140,12 @@ class ImageId:
 
 def _take_selectors(scheme: str, address: str) -> tuple[str, list[str], bool]:
     """Take the frame selectors out of an address: (address without them, what they say, is one in the path)."""
+    if scheme == _DATA:
+        data, *selectors = address.split(_DATA_SELECTOR)
+        return data, selectors, False
     path, question, query = address.partition("?")
-    in_path = None if scheme in _FILE_SCHEMES else _FRAMES_PATH.search(path)
+    pattern = _FRAMES_PATH if scheme == "wadors" else _PLAIN_FRAMES_PATH
+    in_path = None if scheme in _FILE_SCHEMES else pattern.search(path)
     selectors = [in_path[1]] if in_path else []
     if in_path:
         path = path[: in_path.start()]
@@ -138,7 +158,7 @@ def _take_selectors(scheme: str, address: str) -> tuple[str, list[str], bool]:
 def _number(digits: str, text: str) -> int:
     if not (digits.isascii() and digits.isdigit()):
         raise ImageIdError(
-            f"not a frame number: {digits!r}; an image id names one frame, and frames count from 1", image_id=text
+            f"not a frame number: {digits[:40]!r}; an image id names one frame, and frames count from 1", image_id=text
         )
     return _checked(int(digits.lstrip("0")[:20] or "0"), text)
 

@@ -69,7 +69,7 @@ class ImageLoadObject:
 
     def __repr__(self) -> str:
         state = "cancelled" if self.cancelled else f"{len(self._subscriptions)} subscribed"
-        return f"<ImageLoadObject {self.image_id} ({state})>"
+        return f"<ImageLoadObject {self.image_id.shown} ({state})>"
 
     @property
     def observable(self) -> Observable[Image]:
@@ -121,11 +121,11 @@ class ImageLoadObject:
         try:
             signal = signals.get(timeout=timeout)
         except Empty:
-            raise TimeoutError(f"{self.image_id}: not complete within {timeout:g} s") from None
+            raise TimeoutError(f"{self.image_id.shown}: not complete within {timeout:g} s") from None
         finally:
             subscription.dispose()
         if self.cancelled:
-            raise CancelledError(f"{self.image_id}: cancelled")
+            raise CancelledError(f"{self.image_id.shown}: cancelled")
         return self._opened(signal)
 
     def __await__(self) -> Generator[Any, None, Image]:
@@ -139,7 +139,7 @@ class ImageLoadObject:
         try:
             while (signal := await signals.get()) is not None or self.cancelled:
                 if self.cancelled:
-                    raise asyncio.CancelledError(f"{self.image_id}: cancelled")
+                    raise asyncio.CancelledError(f"{self.image_id.shown}: cancelled")
                 yield self._opened(signal)
         finally:
             subscription.dispose()
@@ -174,14 +174,14 @@ class ImageLoadObject:
     async def _last(self) -> Image:
         image = await self.begin()
         if self.cancelled:  # between the image and this moment
-            raise asyncio.CancelledError(f"{self.image_id}: cancelled")
+            raise asyncio.CancelledError(f"{self.image_id.shown}: cancelled")
         return image
 
     def _resolve(self, future: asyncio.Future[Image], signal: _Signal) -> None:
         if future.done():
             return
         if self.cancelled:
-            future.cancel(f"{self.image_id}: cancelled")
+            future.cancel(f"{self.image_id.shown}: cancelled")
             return
         try:
             future.set_result(self._opened(signal))

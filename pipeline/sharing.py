@@ -220,7 +220,7 @@ class SharedLoads:
         try:
             tell()
         except Exception as raised:  # noqa: BLE001 - the loads must outlive any handler; the report makes it heard
-            self._report(f"{member.image_id}: a subscriber's handler raised, or there was no on_error", raised)
+            self._report(f"{member.image_id.shown}: a subscriber's handler raised, or there was no on_error", raised)
 
 
 class _Load:
