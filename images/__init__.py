@@ -3,6 +3,7 @@
 from cornerstream.images.errors import (
     DecodeError,
     FetchError,
+    GeometryError,
     HttpStatusError,
     ImageIdError,
     ImageLoadError,
@@ -20,6 +21,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.load_object import ImageLoadObject, Progress
 from cornerstream.images.metadata import FrameMetadata, ImageQuality, LookupTable, Palette, VoiWindow
 from cornerstream.images.overlay import Overlay
+from cornerstream.images.volume import Place, Volume, VolumeGeometry
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -28,6 +30,7 @@ __all__ = [
     "EncodedFrame",
     "FetchError",
     "FrameMetadata",
+    "GeometryError",
     "HttpStatusError",
     "Image",
     "ImageId",
@@ -41,10 +44,13 @@ __all__ = [
     "ObserverError",
     "Overlay",
     "Palette",
+    "Place",
     "Progress",
     "SplitError",
     "TruncatedError",
     "UnknownSchemeError",
     "UnsupportedTransferSyntaxError",
     "VoiWindow",
+    "Volume",
+    "VolumeGeometry",
 ]

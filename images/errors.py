@@ -12,6 +12,7 @@
     ├── SplitError (ValueError)                the bytes came, and their framing contradicts itself
     ├── UnsupportedTransferSyntaxError         no decoder, or no transfer syntax named
     ├── DecodeError (ValueError)               the codestream contradicts its description, or the decoder refused it
+    ├── GeometryError (ValueError)             the images do not lie in space as what is wanted of them needs
     └── ObserverError (RuntimeError)           a subscriber's own on_next raised; only that subscriber ends
 
 Every error names its image id once a loader knows it, survives pickling (workers may be processes), and is raised
@@ -25,11 +26,14 @@ from typing import TYPE_CHECKING, Self
 from cornerstream.images.redaction import redacted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cornerstream.images.image_id import ImageId
 
 __all__ = [
     "DecodeError",
     "FetchError",
+    "GeometryError",
     "HttpStatusError",
     "ImageIdError",
     "ImageLoadError",
@@ -128,6 +132,30 @@ class UnsupportedTransferSyntaxError(ImageLoadError):
 
 class DecodeError(ImageLoadError, ValueError):
     """Raised when a codestream contradicts its description, is incomplete, or is refused by its decoder."""
+
+
+class GeometryError(ImageLoadError, ValueError):
+    """Raised when images do not lie in space as what is wanted of them needs: a series that is no volume, for one.
+
+    Args:
+        message: Where they lie and what to do.
+        image_id: The image that was wanted.
+        reason: One word for programs: `single`, `position`, `orientation`, `size`, `spacing`, `duplicate`, `missing`,
+            `tilt`, `uneven` or `frame_of_reference`.
+        image_ids: The images concerned.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        image_id: ImageId | str | None = None,
+        reason: str = "",
+        image_ids: Sequence[ImageId] = (),
+    ) -> None:
+        super().__init__(message, image_id=image_id)
+        self.reason = reason
+        self.image_ids = tuple(image_ids)
 
 
 class ObserverError(ImageLoadError, RuntimeError):

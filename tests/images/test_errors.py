@@ -10,6 +10,7 @@ from cornerstream.images import errors
 from cornerstream.images.errors import (
     DecodeError,
     FetchError,
+    GeometryError,
     HttpStatusError,
     ImageIdError,
     ImageLoadError,
@@ -33,6 +34,7 @@ PARENTS: dict[type[ImageLoadError], tuple[type, ...]] = {
     SplitError: (ImageLoadError, ValueError),
     UnsupportedTransferSyntaxError: (ImageLoadError,),
     DecodeError: (ImageLoadError, ValueError),
+    GeometryError: (ImageLoadError, ValueError),
     ObserverError: (ImageLoadError, RuntimeError),
 }
 CLASSES = list(PARENTS)
