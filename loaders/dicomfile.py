@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from cornerstream.images.errors import ImageIdError
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.bridge import from_coroutine
-from cornerstream.operators.decompress import decompress
-from cornerstream.operators.read_file import open_index, read_frame
+from cornerstream.operators.frame_index import open_index
+from cornerstream.operators.read_file import read_and_decompress
 from cornerstream.operators.to_image import to_image
 from cornerstream.operators.to_rgb import to_rgb
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext
-    from cornerstream.operators.read_file import FrameIndex
+    from cornerstream.operators.frame_index import FrameIndex
 
 
 def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
@@ -33,8 +33,7 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     return ImageLoadObject(
         image_id,
         context.resources.once(index_key(path), index, lambda found: found.nbytes).pipe(
-            read_frame(image_id.number, context.workers, image_id),
-            decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
+            read_and_decompress(image_id, context.workers, context.prefer_decoder, context.limits, context.target),
             to_rgb(context.workers),
             to_image(image_id, context.target),
         ),

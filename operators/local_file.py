@@ -9,25 +9,66 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cornerstream.images.errors import FetchError, TruncatedError
+from cornerstream.images.errors import FetchError
+from cornerstream.operators.byte_source import FileVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True)
-class FileVersion:
-    """A file as it was when it was looked at; equal as long as it has not changed.
+class LocalFile:
+    """A file on disk.
 
     Attributes:
-        path: Where it is.
-        mtime_ns: When it was last modified, in nanoseconds.
-        size: Bytes.
+        path: Absolute.
     """
 
     path: str
-    mtime_ns: int
-    size: int
+
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return self.path
+
+    @property
+    def address(self) -> str:
+        """Its path as it stands; as a URL where it has what would begin a query."""
+        return Path(self.path).as_uri() if "?" in self.path else self.path
+
+    @contextmanager
+    def opened(self) -> Iterator[OpenFile]:
+        """Open it.
+
+        Raises:
+            FetchError: It cannot be opened, is no regular file, or what is done inside fails with an OSError.
+        """
+        stat_file(self.path)  # before it is opened: a pipe would block, and a device may do anything
+        with opened(self.path) as descriptor:
+            yield OpenFile(descriptor, version_of(self.path, os.fstat(descriptor)))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file while it is open.
+
+    Attributes:
+        descriptor: Of it.
+        version: As it was opened.
+    """
+
+    descriptor: int
+    version: FileVersion
+
+    def read(self, count: int, offset: int) -> bytes:
+        """At most `count` bytes from `offset`."""
+        return os.pread(self.descriptor, count, offset)
+
+
+def local_file(path: str | os.PathLike[str]) -> LocalFile:
+    """The file at a path, which becomes absolute."""
+    name = os.fspath(path)
+    return LocalFile(name if os.path.isabs(name) else str(Path(name).absolute()))  # noqa: PTH117 - a Path costs more than a read
 
 
 def stat_file(path: str | os.PathLike[str]) -> FileVersion:
@@ -36,9 +77,9 @@ def stat_file(path: str | os.PathLike[str]) -> FileVersion:
     Raises:
         FetchError: It is not there, may not be seen, or is not a regular file.
     """
-    name = str(Path(path).absolute())
+    name = local_file(path).path
     try:
-        found = Path(name).stat()
+        found = os.stat(name)  # noqa: PTH116 - a Path costs more than the look
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise FetchError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
     if not stat.S_ISREG(found.st_mode):  # a pipe would block, a folder has no bytes
@@ -66,18 +107,6 @@ def opened(name: str) -> Iterator[int]:
         raise FetchError(f"cannot read {name}: {error.strerror or error}") from error
     finally:
         os.close(descriptor)
-
-
-def read_exactly(descriptor: int, offset: int, length: int) -> bytes:
-    """Read `length` bytes from `offset`; raises TruncatedError when the file ends before."""
-    pieces: list[bytes] = []
-    while length:
-        data = os.pread(descriptor, length, offset)
-        if not data:
-            raise TruncatedError(f"the file ends {length} bytes too early, at offset {offset}")
-        pieces.append(data)
-        offset, length = offset + len(data), length - len(data)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def version_of(name: str, found: os.stat_result) -> FileVersion:

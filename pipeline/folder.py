@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cornerstream.engine import Engine
     from cornerstream.images.limits import Limits
     from cornerstream.operators.part10 import AttributeReader
-    from cornerstream.operators.read_file import FrameIndex
+    from cornerstream.operators.frame_index import FrameIndex
     from cornerstream.series import Series
 
 _BATCH = 16  # files a worker reads in one job: a header takes a fraction of a millisecond
@@ -130,7 +130,7 @@ def _read_headers(files: list[Path], limits: Limits) -> list[tuple[Path, FrameIn
 
 
 def _read_header(file: Path, limits: Limits, reader: AttributeReader) -> FrameIndex | ImageLoadError:
-    from cornerstream.operators.read_file import open_index  # noqa: PLC0415 - only folders need it
+    from cornerstream.operators.frame_index import open_index  # noqa: PLC0415 - only folders need it
 
     try:
         return open_index(file, limits, reader=reader)

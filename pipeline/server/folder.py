@@ -15,7 +15,7 @@ from cornerstream.server.index import FolderIndex, IndexedInstance, scan_folder
 
 if TYPE_CHECKING:
     from cornerstream.images.frames import EncodedFrame
-    from cornerstream.operators.read_file import FrameIndex
+    from cornerstream.operators.frame_index import FrameIndex
 
 _KEPT_FRAME_INDEXES = 64
 
@@ -61,7 +61,7 @@ class ServedFolder:
 
     def _read_frame(self, path: Path, frame_number: int) -> EncodedFrame:
         from cornerstream.operators.local_file import stat_file  # noqa: PLC0415 - keeps the import of the server light
-        from cornerstream.operators.read_file import open_index  # noqa: PLC0415
+        from cornerstream.operators.frame_index import open_index  # noqa: PLC0415
 
         with self._lock:
             index = self._frame_indexes.get(path)

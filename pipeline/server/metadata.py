@@ -108,7 +108,7 @@ def _reference(dataset: Dataset, instance: IndexedInstance, base_url: str) -> Ca
 
 def _pixel_tag(path: Path, limits: Limits) -> str:
     """The tag of the element that holds the pixels; empty if the file is no image."""
-    from cornerstream.operators.read_file import open_index  # noqa: PLC0415 - keeps the import of the server light
+    from cornerstream.operators.frame_index import open_index  # noqa: PLC0415 - keeps the import of the server light
 
     try:
         return _PIXEL_KEYWORDS[open_index(path, limits).metadata.shared.pixel_keyword]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cornerstream.images.errors import ImageLoadError, LimitError, SplitError, TruncatedError
 from cornerstream.images.limits import Limits
-from cornerstream.operators.read_file import open_index
+from cornerstream.operators.frame_index import open_index
 from cornerstream.operators.split_frames import FrameSplitter, split_part10
 from tests.support.part10 import (
     BIG_ENDIAN,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cornerstream.images.errors import ImageLoadError
-from cornerstream.operators.read_file import open_index
+from cornerstream.operators.frame_index import open_index
 from cornerstream.operators.split_frames import FrameSplitter
 from tests.support.mutations import FRAMINGS
 from tests.support.part10 import DEFLATED, end_of_meta, native

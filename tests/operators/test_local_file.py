@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cornerstream.images.errors import FetchError, SplitError, TruncatedError
-from cornerstream.operators.local_file import opened, read_exactly, stat_file, version_of
+from cornerstream.operators.byte_source import read_exactly
+from cornerstream.operators.local_file import LocalFile, opened, stat_file, version_of
 from tests.support.leaks import open_descriptors
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ def test_a_relative_path_becomes_absolute(path: Path, monkeypatch: pytest.Monkey
 def test_exact_reads_and_short_ones(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pread = os.pread
     monkeypatch.setattr(os, "pread", lambda descriptor, length, offset: pread(descriptor, min(length, 7), offset))
-    with opened(str(path)) as descriptor:
-        assert read_exactly(descriptor, 10, 50) == bytes(range(10, 60))
-        assert read_exactly(descriptor, 10, 5) == bytes(range(10, 15))
+    with LocalFile(str(path)).opened() as file:
+        assert read_exactly(file, 10, 50) == bytes(range(10, 60))
+        assert read_exactly(file, 10, 5) == bytes(range(10, 15))
         with pytest.raises(TruncatedError, match="10 bytes too early, at offset 100"):
-            read_exactly(descriptor, 90, 20)
+            read_exactly(file, 90, 20)
 
 
 def test_a_descriptor_is_closed_whatever_happens(path: Path) -> None:

@@ -13,7 +13,8 @@ import reactivex as rx
 
 from cornerstream.images.errors import FetchError, ImageIdError, ImageLoadError, SplitError, TruncatedError
 from cornerstream.images.image_id import ImageId
-from cornerstream.operators.read_file import open_index, read_current, read_file, read_frame
+from cornerstream.operators.frame_index import open_index
+from cornerstream.operators.read_file import read_current, read_file, read_frame
 from cornerstream.operators.split_frames import split_part10
 from cornerstream.operators.workers import ExecutorWorkers
 from tests.support.corpus import corpus_root, expected
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cornerstream.images.frames import EncodedFrame
-    from cornerstream.operators.read_file import FrameIndex
+    from cornerstream.operators.frame_index import FrameIndex
 
 IMAGE_ID = ImageId.parse("dicomfile:/x.dcm?frame=2")
 F1, F2, F3 = jpeg_like(b"first one"), jpeg_like(b"two"), jpeg_like(b"the third")
