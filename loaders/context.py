@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from cornerstream.images.errors import ImageLoadError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from reactivex import Observable
 
     from cornerstream.images.frames import EncodedFrame
+    from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import ImageLoadObject
     from cornerstream.images.pixel_target import PixelTarget
+    from cornerstream.images.volume import VolumeGeometry
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
     from cornerstream.operators.protocols import Transport, Workers
@@ -116,6 +119,15 @@ class Resources(Protocol):
         ...
 
 
+def no_session(image_id: ImageId) -> Observable[Image]:
+    """What `LoadContext.load` is outside a session.
+
+    Raises:
+        ImageLoadError: Always.
+    """
+    raise ImageLoadError("an image that is computed from others loads in a session only", image_id=image_id)
+
+
 @dataclass(frozen=True, slots=True)
 class LoadContext:
     """The world of one load, already behind the session's lanes.
@@ -127,6 +139,9 @@ class LoadContext:
         limits: Bounds for whatever comes from outside.
         prefer_decoder: Name of a decoder to take where it decodes a transfer syntax; see `cornerstream codecs`.
         target: Where the pixels are wanted. A loader may leave it alone: they are then copied once more, at the end.
+        load: Another image of the same session, for one that is computed: cold, shared with all who want it, at this load's
+            rank. Outside a session there is none.
+        volumes: The volumes that image ids name, by key; see `cornerstream.loaders.mpr`.
         wish: Which frames of a file are wanted, in the context of a shared fetch of one (see `Resources.frame`). A loader
             may leave it alone, and emit all of them.
     """
@@ -138,6 +153,8 @@ class LoadContext:
     prefer_decoder: str | None = None
     target: PixelTarget | None = None
     wish: FileWish | None = None
+    load: Callable[[ImageId], Observable[Image]] = no_session
+    volumes: Mapping[str, VolumeGeometry] = field(default_factory=dict)
 
 
 class ImageLoader(Protocol):

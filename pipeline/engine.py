@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cornerstream.budget import Budget
 from cornerstream.cache import ByteCache
+from cornerstream.derived_sources import source_of
 from cornerstream.disk_lane import DiskLane, DiskTransport
 from cornerstream.events import Events
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import ImageLoadObject, Progress
     from cornerstream.images.pixel_target import PixelTarget
+    from cornerstream.images.volume import VolumeGeometry
     from cornerstream.loop_host import LoopHost
     from cornerstream.operators.protocols import Transport
     from cornerstream.ranks import RankCell
@@ -106,6 +109,7 @@ class Engine:
         self.disk = None if options.disk_cache is None else DiskLane(options.disk_cache, self._report)
         self.resources.disk = self.disk
         self.cache.on_evict = self.counters.evicted
+        self.volumes: dict[str, VolumeGeometry] = {}
         self.board = WishBoard(lambda: self.cache.budget)
         self.loads = SharedLoads(
             self._start, self.cache, self.counters, self.tasks, self._report, self.resources.frames.discard
@@ -123,6 +127,8 @@ class Engine:
             limits=self.options.limits,
             prefer_decoder=self.options.prefer_decoder,
             target=target,
+            load=partial(source_of, self.loads, rank),
+            volumes=self.volumes,
         )
 
     async def tracked(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -122,6 +122,19 @@ class BestRank(RankCell):
             self._forget(cell)
         self._heap.clear()
 
+    def works_for(self, other: RankCell) -> bool:
+        """It is that one, or that one waits for it, be it through others."""
+        seen: set[RankCell] = set()
+        left: list[RankCell] = [self]
+        while left:
+            cell = left.pop()
+            if cell is other:
+                return True
+            if cell not in seen and isinstance(cell, BestRank):
+                left.extend(cell._cells)  # noqa: SLF001 - its own kind
+            seen.add(cell)
+        return False
+
     def _forget(self, cell: RankCell) -> None:
         del self._cells[cell]
         cell.unwatch(self._pushes.pop(cell))

@@ -75,6 +75,11 @@ class SharedLoads:
         load = self._loads.get(image_id)
         return load is not None and any(member.keep for member in load.members)
 
+    def rank_of(self, image_id: ImageId) -> BestRank | None:
+        """How soon the load of an image is wanted, if it is under way."""
+        load = self._loads.get(image_id)
+        return None if load is None else load.rank
+
     def join(self, member: Member) -> None:
         """Answer from the cache, or join the load of the member's image, or start it.
 
