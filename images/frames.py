@@ -54,9 +54,11 @@ class DecodedFrame:
         photometric_interpretation: What `pixels` are now; it differs from the metadata's when the codec converted
             (a JPEG decoded straight to RGB), or after `to_rgb`.
         timings: Seconds spent so far, by stage.
+        alpha: Rows × columns, of the pixels' dtype; `None` where there is none, as in every DICOM frame.
     """
 
     metadata: FrameMetadata
     pixels: NDArray[np.generic]
     photometric_interpretation: str
     timings: Mapping[str, float] = field(default_factory=dict)
+    alpha: NDArray[np.generic] | None = None

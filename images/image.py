@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from cornerstream.images import display, dlpack, icc
+from cornerstream.images.alpha import composed, with_alpha
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.metadata import FrameMetadata, ImageQuality
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from cornerstream.images.alpha import Background
     from cornerstream.images.frames import DecodedFrame
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.metadata import LookupTable, VoiWindow
@@ -38,6 +40,9 @@ class Image(FrameMetadata):
         photometric_interpretation_found: As the data set had it, for instance YBR_FULL_422.
         quality: COMPLETE, or less while a load is still refining.
         timings: Seconds by stage.
+        alpha: The alpha channel of a web image (never of a MONOCHROME1 one), not applied: rows × columns, of the dtype
+            that the pixels were decoded to, from 0 for transparent to 2 ** `bits_stored` - 1 for opaque; read-only. `None`
+            where there is none.
     """
 
     image_id: ImageId
@@ -45,6 +50,7 @@ class Image(FrameMetadata):
     photometric_interpretation_found: str = ""
     quality: ImageQuality = ImageQuality.COMPLETE
     timings: Mapping[str, float] = field(default_factory=dict)
+    alpha: NDArray[np.generic] | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.shape not in ((self.rows, self.columns), (self.rows, self.columns, 3)):
@@ -53,6 +59,13 @@ class Image(FrameMetadata):
                 image_id=self.image_id,
             )
         self.pixels.flags.writeable = False
+        if self.alpha is not None:
+            if self.alpha.shape != (self.rows, self.columns):
+                raise DecodeError(
+                    f"an alpha channel of shape {self.alpha.shape} is not {self.rows} × {self.columns}",
+                    image_id=self.image_id,
+                )
+            self.alpha.flags.writeable = False
 
     def __repr__(self) -> str:
         number = f", frame {self.frame_number} of {self.number_of_frames}" if self.number_of_frames > 1 else ""
@@ -83,6 +96,7 @@ class Image(FrameMetadata):
         attributes |= {
             "photometric_interpretation": frame.photometric_interpretation,
             "photometric_interpretation_found": frame.metadata.photometric_interpretation,
+            "alpha": frame.alpha,
             **_samples(frame),
         }
         return cls(image_id=image_id, pixels=frame.pixels, quality=quality, timings=frame.timings, **attributes)
@@ -96,10 +110,31 @@ class Image(FrameMetadata):
         pixels = target.place(self.pixels)
         return self if pixels is self.pixels else replace(self, pixels=pixels)
 
+    def composed(self, background: Background = 0.0) -> Self:
+        """The same image over a background, without its alpha channel; this one where it has none.
+
+        Args:
+            background: A grey level, or an RGB colour (grey pixels become RGB then); 0 is black and 1 is white.
+
+        Raises:
+            ValueError: The background is neither.
+        """
+        if self.alpha is None:
+            return self
+        pixels = composed(self.pixels, self.alpha, background, white=self._opaque, opaque=self._opaque)
+        colour: dict[str, Any] = (
+            {"photometric_interpretation": "RGB", "samples_per_pixel": 3} if pixels.ndim == 3 else {}
+        )
+        return replace(self, pixels=pixels, alpha=None, **colour)
+
     @property
     def nbytes(self) -> int:
-        """Bytes of the pixels, and of overlays: those embedded in the pixels, and its share of those for many frames."""
-        return self.pixels.nbytes + sum(
+        """Bytes of the pixels, of the alpha channel, and of overlays.
+
+        Those are the overlays embedded in the pixels, and its share of those for many frames.
+        """
+        own = self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+        return own + sum(
             overlay.nbytes // min(overlay.number_of_frames, self.number_of_frames) for overlay in self.overlays
         )
 
@@ -122,7 +157,11 @@ class Image(FrameMetadata):
         return display.to_modality(self, self.pixels)
 
     def to_display(
-        self, window: VoiWindow | LookupTable | tuple[float, float] | None = None, *, overlays: bool = False
+        self,
+        window: VoiWindow | LookupTable | tuple[float, float] | None = None,
+        *,
+        overlays: bool = False,
+        background: Background | None = None,
     ) -> NDArray[np.uint8]:
         """Pixels ready to be shown: uint8, rows × columns, or rows × columns × 3.
 
@@ -133,12 +172,15 @@ class Image(FrameMetadata):
             window: (center, width) in modality units, or one of `windows` or `voi_luts`; when it is `None`, the first
                 window, else the first VOI LUT, else the full range of the image.
             overlays: Make white what graphics overlays mark (those of type G in `overlays`).
+            background: Lay the pixels over it, as `composed` does; `None` leaves the alpha channel out.
 
         Raises:
-            ValueError: The window's width is not allowed by its function (PS3.3 C.11.2.1.2.1).
+            ValueError: The window's width is not allowed by its function (PS3.3 C.11.2.1.2.1), or the background is none.
             DecodeError: An overlay that is to be shown contradicts itself, or its bits are not here.
         """
         shown = display.to_display(self, self.pixels, window)
+        if background is not None and self.alpha is not None:
+            shown = composed(shown, self.alpha, background, white=255, opaque=self._opaque)
         return display.with_graphics(self.overlays, shown) if overlays else shown
 
     def to_color(self, window: VoiWindow | LookupTable | tuple[float, float] | None = None) -> NDArray[np.uint8]:
@@ -193,7 +235,14 @@ class Image(FrameMetadata):
         return dlpack.CPU
 
     def _repr_png_(self) -> bytes:
-        return display.to_png(self.to_display(), longest=_NOTEBOOK_PIXELS)
+        shown = self.to_display()
+        seen = shown if self.alpha is None else with_alpha(shown, self.alpha, self._opaque)
+        return display.to_png(seen, longest=_NOTEBOOK_PIXELS)
+
+    @property
+    def _opaque(self) -> int:
+        """The largest value of the alpha channel; it has the bits of the pixels."""
+        return (1 << self.bits_stored) - 1
 
 
 _NOTEBOOK_PIXELS = 1024  # of the longer side: a notebook keeps the picture in its file

@@ -39,6 +39,7 @@ class Limits:
         list_frames: Frames of one instance that one request asks for; more take several requests, 1 sends no lists.
         list_bytes: Bytes that one such request asks for, as far as the size of a frame is known; and bytes of frames that
             come before a stream has got to them.
+        icc_profile_bytes: Bytes of the colour profile of a web image, inflated.
     """
 
     response_bytes: int = 4096 * MIB
@@ -67,6 +68,7 @@ class Limits:
     references: int = 256
     list_frames: int = 128
     list_bytes: int = 64 * MIB
+    icc_profile_bytes: int = 16 * MIB
 
 
 DEFAULT_LIMITS = Limits()
