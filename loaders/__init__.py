@@ -6,6 +6,7 @@
 BUILT_IN: tuple[tuple[str, str], ...] = (
     ("dicomfile", "cornerstream.loaders.dicomfile:load"),
     ("dicomweb", "cornerstream.loaders.wadouri:load"),
+    ("memory", "cornerstream.loaders.memory:load"),
     ("wadors", "cornerstream.loaders.wadors:load"),
     ("wadouri", "cornerstream.loaders.wadouri:load"),
 )

@@ -9,7 +9,7 @@ from cornerstream.images.errors import ImageLoadError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from reactivex import Observable
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cornerstream.images.load_object import ImageLoadObject
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.images.volume import VolumeGeometry
+    from cornerstream.operators.held_image import HeldImage
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
     from cornerstream.operators.protocols import Transport, Workers
@@ -128,6 +129,18 @@ def no_session(image_id: ImageId) -> Observable[Image]:
     raise ImageLoadError("an image that is computed from others loads in a session only", image_id=image_id)
 
 
+class MemoryImages(Protocol):
+    """What the session's program holds in memory; see `Session.memory`."""
+
+    def find(self, image_id: ImageId) -> HeldImage:
+        """What is held by an id's name; raises FetchError."""
+        ...
+
+    def run(self, function: Callable[..., T], /, *args: object) -> Awaitable[T]:
+        """Run a function in the one thread that reads what is held."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class LoadContext:
     """The world of one load, already behind the session's lanes.
@@ -144,6 +157,7 @@ class LoadContext:
         volumes: The volumes that image ids name, by key; see `cornerstream.loaders.mpr`.
         wish: Which frames of a file are wanted, in the context of a shared fetch of one (see `Resources.frame`). A loader
             may leave it alone, and emit all of them.
+        memory: What the program itself holds; nothing outside a session.
     """
 
     http: Transport
@@ -153,6 +167,7 @@ class LoadContext:
     prefer_decoder: str | None = None
     target: PixelTarget | None = None
     wish: FileWish | None = None
+    memory: MemoryImages | None = None
     load: Callable[[ImageId], Observable[Image]] = no_session
     volumes: Mapping[str, VolumeGeometry] = field(default_factory=dict)
 

@@ -14,6 +14,7 @@ from cornerstream.disk_lane import DiskLane, DiskTransport
 from cornerstream.events import Events
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.loaders.context import LoadContext
+from cornerstream.memory_images import MemoryImages
 from cornerstream.network import RankedTransport
 from cornerstream.network_gate import NetworkGate
 from cornerstream.operators.transport import AiohttpTransport
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.images.volume import VolumeGeometry
     from cornerstream.loop_host import LoopHost
+    from cornerstream.operators.held_image import HeldImage
     from cornerstream.operators.protocols import Transport
     from cornerstream.ranks import RankCell
     from cornerstream.registry import LoaderRegistry
@@ -96,7 +98,8 @@ class Engine:
         self._own_transport = own  # opens nothing before its first request
         self._transport: Transport = options.transport or own
         self.budget = Budget(options.cache_bytes)
-        self.cache: ByteCache[Image] = ByteCache(self.budget, lambda image: image.nbytes, share=IMAGES_SHARE)
+        self.memory = MemoryImages(host, self._forget)
+        self.cache: ByteCache[Image] = ByteCache(self.budget, self.memory.cost, share=IMAGES_SHARE)
         self.resources = SharedResources(
             self.budget,
             self.context,
@@ -127,6 +130,7 @@ class Engine:
             limits=self.options.limits,
             prefer_decoder=self.options.prefer_decoder,
             target=target,
+            memory=self.memory,
             load=partial(source_of, self.loads, rank),
             volumes=self.volumes,
         )
@@ -174,6 +178,7 @@ class Engine:
             for task in left:
                 task.cancel()
             await asyncio.wait(left)
+        await self.memory.aclose()
         self.network.close()
         await self._own_transport.aclose()
         await self.workers.aclose()
@@ -197,6 +202,12 @@ class Engine:
 
     def _is_kept(self, image_id: ImageId) -> bool:
         return self.loads.keeps(image_id)
+
+    def _forget(self, held: HeldImage) -> None:
+        """What memory holds no longer is kept nowhere else."""
+        for image_id in held.image_ids():
+            self.cache.discard(image_id)
+        self.resources.kept.discard(held.index_key)
 
     def _report(self, message: str, error: BaseException) -> None:
         """What no subscriber can hear goes where asyncio's own unheard errors go."""

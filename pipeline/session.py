@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cornerstream.disk import DiskCache
     from cornerstream.events import SessionEvent
     from cornerstream.load import Load
+    from cornerstream.memory_images import MemoryImages
     from cornerstream.operators.protocols import Transport
     from cornerstream.policies import PrefetchPolicy
     from cornerstream.prefetch import Wanted
@@ -116,6 +117,11 @@ class Session(Streaming):
     def workers(self) -> WorkerScheduler:
         """The worker scheduler, for `observe_on` and for functions of your own."""
         return self._engine.workers
+
+    @property
+    def memory(self) -> MemoryImages:
+        """Images that the program itself holds, as arrays, bytes or open file objects: `memory:` image ids."""
+        return self._engine.memory
 
     def load(
         self,
