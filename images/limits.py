@@ -39,6 +39,7 @@ class Limits:
         list_frames: Frames of one instance that one request asks for; more take several requests, 1 sends no lists.
         list_bytes: Bytes that one such request asks for, as far as the size of a frame is known; and bytes of frames that
             come before a stream has got to them.
+        volume_bytes: Bytes of the array that a whole series is decoded into.
         icc_profile_bytes: Bytes of the colour profile of a web image, inflated.
     """
 
@@ -68,6 +69,7 @@ class Limits:
     references: int = 256
     list_frames: int = 128
     list_bytes: int = 64 * MIB
+    volume_bytes: int = 8192 * MIB
     icc_profile_bytes: int = 16 * MIB
 
 
