@@ -10,7 +10,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from cornerstream.images.errors import ImageIdError
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.bridge import from_coroutine
-from cornerstream.operators.frame_index import open_index
+from cornerstream.operators.frame_index import open_source
+from cornerstream.operators.local_file import LocalFile
 from cornerstream.operators.read_file import read_and_decompress
 from cornerstream.operators.to_image import to_image
 from cornerstream.operators.to_rgb import to_rgb
@@ -20,19 +21,20 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext
+    from cornerstream.operators.byte_source import ByteSource
     from cornerstream.operators.frame_index import FrameIndex
 
 
 def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     """Load one frame of a local file; where its frames lie is found once, and again when the file has changed."""
-    path = local_path(image_id)
+    source = LocalFile(local_path(image_id))
 
     def index(shared: LoadContext) -> Observable[FrameIndex]:
-        return from_coroutine(lambda: shared.workers.run(open_index, path, shared.limits))
+        return from_coroutine(lambda: shared.workers.run(open_source, source, shared.limits))
 
     return ImageLoadObject(
         image_id,
-        context.resources.once(index_key(path), index, lambda found: found.nbytes).pipe(
+        context.resources.once(index_key(source), index, lambda found: found.nbytes).pipe(
             read_and_decompress(image_id, context.workers, context.prefer_decoder, context.limits, context.target),
             to_rgb(context.workers),
             to_image(image_id, context.target),
@@ -40,9 +42,9 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     )
 
 
-def index_key(path: str) -> tuple[str, str]:
+def index_key(source: ByteSource) -> tuple[str, str]:
     """Under which the index of a file is shared; whoever has read its header may leave it there."""
-    return "dicomfile", path
+    return "dicomfile", source.address
 
 
 def local_path(image_id: ImageId) -> str:

@@ -15,6 +15,9 @@ from cornerstream.operators.byte_source import FileVersion
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# A pipe does not block, a terminal does not become ours: what is no regular file is found out once it is open.
+_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
@@ -43,9 +46,8 @@ class LocalFile:
         Raises:
             FetchError: It cannot be opened, is no regular file, or what is done inside fails with an OSError.
         """
-        stat_file(self.path)  # before it is opened: a pipe would block, and a device may do anything
         with opened(self.path) as descriptor:
-            yield OpenFile(descriptor, version_of(self.path, os.fstat(descriptor)))
+            yield OpenFile(descriptor, _regular(self.path, os.fstat(descriptor)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,7 @@ def stat_file(path: str | os.PathLike[str]) -> FileVersion:
         found = os.stat(name)  # noqa: PTH116 - a Path costs more than the look
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise FetchError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
-    if not stat.S_ISREG(found.st_mode):  # a pipe would block, a folder has no bytes
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
-        raise FetchError(f"cannot read {name}: it is {kind}")
-    return version_of(name, found)
+    return _regular(name, found)
 
 
 @contextmanager
@@ -96,8 +95,9 @@ def opened(name: str) -> Iterator[int]:
         FetchError: The file cannot be opened, or what is done inside fails with an OSError.
     """
     try:
-        descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(name, _READING)
     except (OSError, ValueError) as error:
+        stat_file(name)  # says so if it is something that cannot be opened, such as a socket
         raise FetchError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from error
     try:
         yield descriptor
@@ -112,3 +112,11 @@ def opened(name: str) -> Iterator[int]:
 def version_of(name: str, found: os.stat_result) -> FileVersion:
     """The version that a stat result shows."""
     return FileVersion(name, found.st_mtime_ns, found.st_size)
+
+
+def _regular(name: str, found: os.stat_result) -> FileVersion:
+    """The version of a regular file; nothing else has bytes to be read again."""
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+        raise FetchError(f"cannot read {name}: it is {kind}")
+    return version_of(name, found)

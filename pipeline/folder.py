@@ -2,62 +2,164 @@
 
 from __future__ import annotations
 
-import os
-import stat
+import asyncio
 from collections import defaultdict
-from itertools import chain, islice
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cornerstream.images.errors import FetchError, ImageLoadError
+from cornerstream.folder_files import Found, files_below, look_at
+from cornerstream.folder_headers import read_batch, read_headers
+from cornerstream.images.errors import ImageLoadError
 from cornerstream.images.image_id import ImageId
-from cornerstream.listing import Instance, make_series, together
+from cornerstream.listing import Instance, make_series
+from cornerstream.listing_progress import ListingBoard, ListingProgress
 from cornerstream.loaders.dicomfile import index_key
+from cornerstream.operators.local_file import LocalFile
 from cornerstream.ranks import Lane, Rank, RankCell
+from cornerstream.series import Listing, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from reactivex import Observable
 
     from cornerstream.engine import Engine
-    from cornerstream.images.limits import Limits
-    from cornerstream.operators.part10 import AttributeReader
-    from cornerstream.operators.frame_index import FrameIndex
-    from cornerstream.series import Series
+    from cornerstream.folder_headers import Header
+    from cornerstream.operators.byte_source import ByteSource
 
 _BATCH = 16  # files a worker reads in one job: a header takes a fraction of a millisecond
 
 
-async def list_folder(engine: Engine, path: str | os.PathLike[str], skipped: dict[str, ImageLoadError]) -> list[Series]:
+class FolderListing(Listing[Series]):
+    """The series of a folder, on their way; they are looked for once, however many wait for them.
+
+    Args:
+        engine: Whose workers, limits and stores hold.
+        path: The folder, one file, or what else `Session.folder` takes.
+
+    Attributes:
+        skipped: Files that are no DICOM images, and folders that cannot be read, with the reason of each.
+    """
+
+    def __init__(self, engine: Engine, path: str | PathLike[str]) -> None:
+        super().__init__(engine.host, self._listed)
+        self._engine = engine
+        self._path = path
+        self._board = ListingBoard(engine.host)
+        self._task: asyncio.Task[list[Series]] | None = None
+        self._waiting = 0
+        self._cancelled = False
+
+    @property
+    def progress(self) -> Observable[ListingProgress]:
+        """How far the listing is, first as it is now; completes with it, however it ends."""
+        return self._board.observable
+
+    @property
+    def progress_now(self) -> ListingProgress:
+        """How far the listing is; after its end, how far it came."""
+        return self._board.now
+
+    def cancel(self) -> None:
+        """Stop: no further file is read, and whoever waits for the list gets CancelledError, also later on."""
+        self._cancelled = True
+        self._host.call(self._stop)
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _listed(self) -> list[Series]:
+        """The one listing behind all who wait; the last one who leaves cancels it."""
+        if self._cancelled:
+            raise asyncio.CancelledError("the listing was cancelled")
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._engine.tracked(self._list))
+        task = self._task
+        self._waiting += 1
+        try:
+            await asyncio.wait({task})
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._task = None
+                task.cancel()  # it has ended, unless the one who waited was cancelled
+                await asyncio.wait({task})
+        return task.result()
+
+    async def _list(self) -> list[Series]:
+        self._board.begin()
+        try:
+            return await list_folder(self._engine, self._path, self.skipped, self._board)
+        finally:
+            self._board.end()
+
+
+async def list_folder(
+    engine: Engine, path: str | PathLike[str], skipped: dict[str, ImageLoadError], board: ListingBoard
+) -> list[Series]:
     """List the series of the DICOM files below a folder, hidden files and folders left out.
 
     Args:
-        engine: Whose workers and limits hold.
+        engine: Whose workers, limits and stores hold.
         path: The folder, or one file.
         skipped: Gets the files that are no DICOM images and the folders that cannot be read, with the reason of each.
+        board: Is told how far it is.
 
     Raises:
         FetchError: There is no such folder.
     """
-    rank = RankCell(Rank(Lane.INTERACTION))
-    files, refused = await engine.workers.run(_files, Path(path), rank=rank)
-    skipped.update(refused)
-    limits = engine.options.limits
-    read = await together(engine.workers.run(_read_headers, batch, limits, rank=rank) for batch in _batches(files))
-    by_series: defaultdict[str, list[Instance]] = defaultdict(list)
-    for file, found in chain.from_iterable(read):
-        if isinstance(found, ImageLoadError):
-            skipped[str(file)] = found
-        else:
-            engine.resources.put(index_key(str(file)), found, found.nbytes)  # the loads to come need not read it again
-            metadata = found.metadata
-            by_series[metadata.shared.series_instance_uid].append(Instance(_image_id(file), metadata))
-    series = [_series(uid, instances) for uid, instances in by_series.items()]
-    return sorted(series, key=lambda one: (one.study_instance_uid, one.series_number or 0, one.series_instance_uid))
+    run = partial(engine.workers.run, rank=RankCell(Rank(Lane.INTERACTION)))
+    name, is_folder = await run(look_at, path)
+    found = await files_below(name, run) if is_folder else Found([LocalFile(name)], {})
+    skipped.update(found.skipped)
+    board.tell(ListingProgress(len(found.sources)))
+    gathered = _Gathered(engine, skipped, board)
+    await read_headers(
+        found.sources, lambda batch: run(read_batch, batch, engine.options.limits), gathered.take, _BATCH
+    )
+    return await gathered.series(found.sources)
 
 
-def _image_id(file: Path) -> ImageId:
-    """The path as it stands; as a URL where it has what would begin a query."""
-    return ImageId("dicomfile", file.as_uri() if "?" in str(file) else str(file))
+class _Gathered:
+    """What the headers said, batch by batch. Touched on the loop only."""
+
+    def __init__(self, engine: Engine, skipped: dict[str, ImageLoadError], board: ListingBoard) -> None:
+        self._engine = engine
+        self._skipped = skipped
+        self._board = board
+        self._instances: dict[str, Instance] = {}
+
+    def take(self, sources: Sequence[ByteSource], headers: Sequence[Header]) -> None:
+        """Take in a batch; the loads to come need not read these headers again."""
+        failed = 0
+        for source, header in zip(sources, headers, strict=True):
+            if isinstance(header, ImageLoadError):
+                self._skipped[source.name] = header
+                failed += 1
+                continue
+            address = source.address
+            self._engine.resources.put(index_key(source), header, header.nbytes)
+            self._instances[address] = Instance(ImageId("dicomfile", address), header.metadata)
+        now = self._board.now
+        self._board.tell(
+            replace(now, files_done=now.files_done + len(headers), files_skipped=now.files_skipped + failed)
+        )
+
+    async def series(self, sources: Sequence[ByteSource]) -> list[Series]:
+        """The series, in order; the loop gets on with other things in between."""
+        by_series: defaultdict[str, list[Instance]] = defaultdict(list)
+        for source in sources:  # batches came in any order
+            instance = self._instances.get(source.address)
+            if instance is not None:
+                by_series[instance.metadata.shared.series_instance_uid].append(instance)
+        series = []
+        for uid, instances in by_series.items():
+            series.append(_series(uid, instances))
+            await asyncio.sleep(0)
+        return sorted(series, key=lambda one: (one.study_instance_uid, one.series_number or 0, one.series_instance_uid))
 
 
 def _series(uid: str, instances: list[Instance]) -> Series:
@@ -69,79 +171,3 @@ def _series(uid: str, instances: list[Instance]) -> Series:
         series_number=shared.series_number,
         series_description=shared.series_description,
     )
-
-
-def _files(path: Path) -> tuple[list[Path], dict[str, ImageLoadError]]:
-    """The files below a folder, sorted, and what could not be looked into."""
-    path = path.absolute()
-    try:
-        is_folder = stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = getattr(error, "strerror", None) or error
-        raise FetchError(f"there is no folder {path} to be read: {reason}") from error
-    if not is_folder:
-        return [path], {}
-    refused: dict[str, ImageLoadError] = {}
-    return sorted(_walk(path, refused)), refused
-
-
-def _walk(root: Path, refused: dict[str, ImageLoadError]) -> Iterator[Path]:
-    """Every file that is not hidden; links to folders, which may lead round in circles, are not followed."""
-    folders = [str(root)]
-    while folders:  # as deep as a stranger nests them
-        for entry in _entries(folders.pop(), refused):
-            if entry.name.startswith("."):
-                continue
-            if _is_folder(entry) and entry.is_symlink():
-                refused[entry.path] = FetchError(f"{entry.path} is a link to a folder, which is not followed")
-            elif _is_folder(entry):
-                folders.append(entry.path)
-            else:
-                yield Path(entry.path)
-
-
-def _entries(folder: str, refused: dict[str, ImageLoadError]) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        refused[folder] = FetchError(f"cannot read the folder {folder}: {error.strerror or error}")
-        return []
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself; reading it says so
-        return False
-
-
-def _batches(files: Iterable[Path]) -> Iterator[list[Path]]:
-    rest = iter(files)
-    while batch := list(islice(rest, _BATCH)):
-        yield batch
-
-
-def _read_headers(files: list[Path], limits: Limits) -> list[tuple[Path, FrameIndex | ImageLoadError]]:
-    from cornerstream.operators.metadata_memo import MetadataMemo  # noqa: PLC0415 - only folders need it
-
-    memo = MetadataMemo()
-    return [(file, _read_header(file, limits, memo)) for file in files]
-
-
-def _read_header(file: Path, limits: Limits, reader: AttributeReader) -> FrameIndex | ImageLoadError:
-    from cornerstream.operators.frame_index import open_index  # noqa: PLC0415 - only folders need it
-
-    try:
-        return open_index(file, limits, reader=reader)
-    except ImageLoadError as error:
-        return _without_traceback(error)
-
-
-def _without_traceback(error: ImageLoadError) -> ImageLoadError:
-    """The error alone: it is kept with the listing, and a traceback would keep what was read of the file as well."""
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
-    return error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reactivex.disposable import Disposable
 
 from cornerstream.engine import Options
-from cornerstream.folder import list_folder
+from cornerstream.folder import FolderListing
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.pixel_target import PixelTarget
@@ -158,20 +158,16 @@ class Session(Streaming):
             base_url: The service's root, such as `https://pacs/dicom-web`.
             study_uid: Study Instance UID.
         """
-        return series_of_study(self._engine, base_url, study_uid)
+        return series_of_study(self._engine, base_url, study_uid).of(self)
 
     def studies(self, base_url: str, **matches: str) -> Listing[Study]:
         """The studies of a DICOMweb server (QIDO-RS), matched by DICOM keywords such as `PatientID="…"`."""
         engine = self._engine
         return Listing(engine.host, partial(engine.tracked, lambda: list_studies(engine, base_url, matches)))
 
-    def folder(self, path: str | PathLike[str]) -> Listing[Series]:
-        """The series of the DICOM files below a folder, with their image ids in order."""
-        engine = self._engine
-        listing: Listing[Series] = Listing(
-            engine.host, partial(engine.tracked, lambda: list_folder(engine, path, listing.skipped))
-        )
-        return listing
+    def folder(self, path: str | PathLike[str]) -> FolderListing:
+        """The series of the DICOM files below a folder, with their image ids in order; headers are read, no pixels."""
+        return FolderListing(self._engine, path)
 
     def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
         """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""
