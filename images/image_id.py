@@ -19,7 +19,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")  # RFC 3986, section 3.1
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[/\\]")
 _FRAMES_PATH = re.compile(r"/frames/([^/]*)/?\Z")
 _PLAIN_FRAMES_PATH = re.compile(r"/frames/([0-9]+)/?\Z")  # of other schemes: `…/frames/a.png` is a file
-_FILE_SCHEMES = frozenset({"dicomfile", "dicomweb", "file", "memory", "wadouri"})
+_FILE_SCHEMES = frozenset({"dicomfile", "dicomweb", "file", "http", "https", "memory", "wadouri", "web"})
 _DATA = "data"  # whose base64 may well end in /frames/1 (RFC 2397)
 _DATA_SELECTOR = "?frame="
 _MAX_FRAME_NUMBER = 2**31 - 1  # Number of Frames is an IS: PS3.5, table 6.2-1

@@ -6,7 +6,11 @@
 BUILT_IN: tuple[tuple[str, str], ...] = (
     ("dicomfile", "cornerstream.loaders.dicomfile:load"),
     ("dicomweb", "cornerstream.loaders.wadouri:load"),
+    ("file", "cornerstream.loaders.web:load"),
+    ("http", "cornerstream.loaders.web:load"),
+    ("https", "cornerstream.loaders.web:load"),
     ("memory", "cornerstream.loaders.memory:load"),
     ("wadors", "cornerstream.loaders.wadors:load"),
     ("wadouri", "cornerstream.loaders.wadouri:load"),
+    ("web", "cornerstream.loaders.web:load"),
 )

@@ -146,7 +146,7 @@ def decode_web(
     return image if target is None else image.placed(target)
 
 
-def decode_frame_of(
+def decode_web_frame(
     frame_number: int, workers: Workers, target: PixelTarget | None = None
 ) -> Callable[[Observable[WebFile]], Observable[DecodedFrame]]:
     """Decode one page of each file on workers.
