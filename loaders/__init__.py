@@ -4,6 +4,7 @@
 """
 
 BUILT_IN: tuple[tuple[str, str], ...] = (
+    ("data", "cornerstream.loaders.data:load"),
     ("dicomfile", "cornerstream.loaders.dicomfile:load"),
     ("dicomweb", "cornerstream.loaders.wadouri:load"),
     ("file", "cornerstream.loaders.web:load"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import reactivex as rx
@@ -10,25 +9,19 @@ import reactivex as rx
 from cornerstream.images.array_frames import ArrayFrames
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.bridge import from_coroutine
-from cornerstream.operators.decompress import decompress
-from cornerstream.operators.frame_index import open_source
+from cornerstream.operators.held_frame import decode_held, open_held, with_attributes
 from cornerstream.operators.held_image import not_held
-from cornerstream.operators.map_ordered import map_ordered
-from cornerstream.operators.map_stage import map_stage
 from cornerstream.operators.to_image import to_image
-from cornerstream.operators.to_rgb import to_rgb
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from reactivex import Observable
     from reactivex.abc import SchedulerBase
 
-    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.images.frames import DecodedFrame
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.loaders.context import LoadContext, MemoryImages
-    from cornerstream.operators.frame_index import FrameIndex
+    from cornerstream.operators.held_frame import HeldFile
     from cornerstream.operators.held_image import HeldImage
 
 
@@ -59,22 +52,14 @@ def _array_frame(
 def _file_frame(
     image_id: ImageId, context: LoadContext, memory: MemoryImages, held: HeldImage
 ) -> Observable[DecodedFrame]:
-    """One frame of a Part 10 file: where its frames lie is found once."""
+    """One frame of a file: where its frames lie is found once."""
     source = held.source
     assert not isinstance(source, ArrayFrames)
 
-    def index(shared: LoadContext) -> Observable[FrameIndex]:
-        return from_coroutine(lambda: memory.run(open_source, source, shared.limits))
+    def opened(shared: LoadContext) -> Observable[HeldFile]:
+        return from_coroutine(lambda: memory.run(open_held, source, "", shared.limits))
 
-    def read(found: FrameIndex) -> Awaitable[EncodedFrame]:
-        return memory.run(found.read_current, image_id.number, image_id)
-
-    def described(frame: EncodedFrame) -> EncodedFrame:
-        return replace(frame, metadata=frame.metadata.changed(held.attributes)) if held.attributes else frame
-
-    return context.resources.once(held.index_key, index, lambda found: found.nbytes).pipe(
-        map_ordered(read, 1),
-        map_stage(described),
-        decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
-        to_rgb(context.workers),
+    return context.resources.once(held.index_key, opened, lambda file: file.nbytes).pipe(
+        decode_held(image_id, memory.run, context.workers, context.prefer_decoder, context.limits, context.target),
+        with_attributes(held.attributes),
     )

@@ -40,13 +40,16 @@ class HeldBytes:
         """How many there are."""
         return self.version.size
 
+    def __reduce__(self) -> tuple[type[HeldBytes], tuple[str, bytes]]:
+        return HeldBytes, (self.name, bytes(self.data))  # workers may be processes, and a memoryview does not travel
+
     @contextmanager
     def opened(self) -> Iterator[HeldBytes]:
         """They are open."""
         yield self
 
     def read(self, count: int, offset: int) -> bytes:
-        """A copy of some of them."""
+        """Some of them; all of them are not copied where they are `bytes`."""
         return bytes(self.data[offset : offset + count])
 
 

@@ -20,12 +20,12 @@ from cornerstream.operators.held_image import HeldImage, not_held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import BinaryIO
 
     from numpy.typing import NDArray
 
     from cornerstream.images.image import Image
     from cornerstream.loop_host import LoopHost
+    from cornerstream.operators.held_bytes import ReadableFile
 
 T = TypeVar("T")
 SCHEME = "memory"
@@ -73,7 +73,7 @@ class MemoryImages:
 
     def add(
         self,
-        source: NDArray[np.generic] | bytes | bytearray | memoryview | BinaryIO,
+        source: NDArray[np.generic] | bytes | bytearray | memoryview | ReadableFile,
         *,
         name: str | None = None,
         per_frame: Sequence[Mapping[str, Any]] = (),
@@ -184,11 +184,13 @@ def _held(name: str, source: Any, attributes: Mapping[str, Any], per_frame: Sequ
     if isinstance(source, io.BytesIO):
         source = source.getvalue()
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return HeldImage(name, HeldBytes(name, memoryview(source).cast("B")), known)
+        return HeldImage(
+            name, HeldBytes(name, source if isinstance(source, bytes) else memoryview(source).cast("B")), known
+        )
     return HeldImage(name, HeldFileObject(name, _checked_file(source)), known)
 
 
-def _checked_file(source: Any) -> BinaryIO:
+def _checked_file(source: Any) -> ReadableFile:
     if isinstance(source, (str, PathLike)):
         raise TypeError(f"{source!r} is a path: load dicomfile:{source}, or add(open(path, 'rb'))")
     if isinstance(source, io.TextIOBase):
@@ -197,5 +199,5 @@ def _checked_file(source: Any) -> BinaryIO:
         raise TypeError(f"{type(source).__name__} is no array, no bytes and no file object")
     if hasattr(source, "seekable") and not source.seekable():
         raise TypeError("the file cannot be read from any place (a pipe or a socket); add what it gives: file.read()")
-    binary: BinaryIO = source
-    return binary
+    readable: ReadableFile = source
+    return readable
