@@ -100,7 +100,7 @@ async def test_files(session: Session, kind: Any) -> None:
     assert (image.series_description, image.modality) == ("mine", "CT")
     picture = await session.load(session.memory.add(kind(png_bytes()), pixel_spacing=(2, 2)))
     assert picture.pixels.tolist() == np.arange(12).reshape(3, 4).tolist()
-    assert picture.pixel_spacing == (2, 2)
+    assert picture.pixel_spacing == (2.0, 2.0)
     is_file = kind not in (bytes, bytearray, memoryview, io.BytesIO)
     assert session.memory.nbytes == (0 if is_file else len(dicom_bytes()) + len(png_bytes()))
 
