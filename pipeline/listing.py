@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cornerstream.images.volume import Place
 from cornerstream.operators.geometry import sort_by_position
 from cornerstream.series import Series
 
@@ -65,6 +66,8 @@ def make_series(
         rows=first.rows if first else None,
         columns=first.columns if first else None,
         image_bytes=_image_bytes(first) if first else 0,
+        places=tuple(Place.of(frame) for _, frame in ordered),
+        metadata=first,
     )
 
 

@@ -167,7 +167,7 @@ class Session(Streaming):
 
     def folder(self, path: str | PathLike[str]) -> FolderListing:
         """The series of the DICOM files below a folder, with their image ids in order; headers are read, no pixels."""
-        return FolderListing(self._engine, path)
+        return FolderListing(self._engine, path).of(self)
 
     def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
         """A viewport on a series: `to(index)` puts an index first and cancels what is no longer near."""

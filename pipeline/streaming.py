@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from reactivex.scheduler.eventloop import AsyncIOScheduler
 
 from cornerstream.image_stream import ImageStream, StreamOptions, raising, skipping, yielding
+from cornerstream.interchange import Interchange
 from cornerstream.ranks import Lane
-from cornerstream.session_life import SessionLife
 from cornerstream.stream_faces import Loop
 from cornerstream.stream_progress import ProgressBoard
 from cornerstream.stream_window import Bounds
@@ -39,7 +39,7 @@ _CHOICES: Mapping[str, Callable[[Image | ImageFailure], Any]] = {
 }
 
 
-class Streaming(SessionLife):
+class Streaming(Interchange):
     """What a session streams."""
 
     @overload
@@ -116,7 +116,7 @@ class Streaming(SessionLife):
         if errors not in _CHOICES:
             raise ValueError(f"errors is raise, yield or skip, not {errors!r}")
         engine = self._engine
-        streamable = _listed(engine, series) if isinstance(series, Study) else series
+        streamable = _listed(engine, series).of(self) if isinstance(series, Study) else series
         options = StreamOptions(
             Bounds(ahead, ahead_bytes, in_order=order != "arrival"),
             lane,
