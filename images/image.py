@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -92,14 +91,24 @@ class Image(FrameMetadata):
         Raises:
             DecodeError: The pixels are not rows × columns, or rows × columns × 3.
         """
-        attributes: dict[str, Any] = dict(zip(_METADATA_NAMES, _METADATA_OF(frame.metadata), strict=True))
-        attributes |= {
+        image = object.__new__(cls)  # the usual way would name, and set, each of its many attributes by itself
+        found = vars(frame.metadata)
+        for name in _METADATA_NAMES:
+            object.__setattr__(image, name, found[name])
+        described = {
+            "image_id": image_id,
+            "pixels": frame.pixels,
+            "quality": quality,
+            "timings": frame.timings,
             "photometric_interpretation": frame.photometric_interpretation,
             "photometric_interpretation_found": frame.metadata.photometric_interpretation,
             "alpha": frame.alpha,
             **_samples(frame),
         }
-        return cls(image_id=image_id, pixels=frame.pixels, quality=quality, timings=frame.timings, **attributes)
+        for name, value in described.items():
+            object.__setattr__(image, name, value)
+        image.__post_init__()
+        return image
 
     def placed(self, target: PixelTarget) -> Self:
         """The same image with its pixels where they are wanted; this one where they are there already.
@@ -247,7 +256,6 @@ class Image(FrameMetadata):
 
 _NOTEBOOK_PIXELS = 1024  # of the longer side: a notebook keeps the picture in its file
 _METADATA_NAMES = tuple(f.name for f in fields(FrameMetadata))
-_METADATA_OF = attrgetter(*_METADATA_NAMES)
 
 
 def _samples(frame: DecodedFrame) -> dict[str, int]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 from reactivex import Observable
 
 if TYPE_CHECKING:
-    from reactivex.abc import DisposableBase, SchedulerBase
+    from collections.abc import Callable
+
+    from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
     from cornerstream.images.subscriptions import Observer
 
@@ -32,3 +34,12 @@ def follow(source: Observable[T], observer: Observer[T], scheduler: SchedulerBas
     if isinstance(source, Stage):
         return source.follow(observer, scheduler)
     return source.subscribe(observer.on_next, observer.on_error, observer.on_completed, scheduler=scheduler)
+
+
+def deferred(make: Callable[[], Observable[T]]) -> Observable[T]:
+    """An observable that is made when somebody subscribes, as `reactivex.defer` makes it, and is a stage."""
+
+    def subscribe(observer: ObserverBase[T], scheduler: SchedulerBase | None = None) -> DisposableBase:
+        return follow(make(), observer, scheduler)
+
+    return Stage(subscribe)

@@ -9,6 +9,7 @@ import reactivex as rx
 from cornerstream.images.errors import ImageIdError
 from cornerstream.images.instance_address import instance_address
 from cornerstream.images.load_object import ImageLoadObject
+from cornerstream.images.stage import deferred
 from cornerstream.operators.decompress import decompress
 from cornerstream.operators.fetch import fetch
 from cornerstream.operators.frame_part import join_metadata
@@ -61,14 +62,17 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
             fetch(shared.http), split_instance(shared.limits, shared.wish), retry_with_backoff()
         )
 
+    def alone() -> Observable[EncodedFrame]:
+        metadata = metadata_of(image_id, context)
+        frame = resources.part(image_id, parts).pipe(join_metadata(metadata, image_id.number))
+        instance = resources.frame(("part10", image_id.address), frames, image_id.number)
+        return resources.either(image_id, metadata, frame, instance)
+
     resource_url(image_id, "/frames")  # refused before anything is asked for
-    resources, metadata = context.resources, metadata_of(image_id, context)
-    frame = resources.part(image_id, parts).pipe(join_metadata(metadata, image_id.number))
-    instance = resources.frame(("part10", image_id.address), frames, image_id.number)
-    either = resources.either(image_id, metadata, frame, instance)
+    resources = context.resources
     return ImageLoadObject(
         image_id,
-        resources.encoded(image_id, resources.of_series(image_id, instances, either)).pipe(
+        resources.encoded(image_id, resources.of_series(image_id, instances, deferred(alone))).pipe(
             decompress(context.workers, prefer=context.prefer_decoder, limits=context.limits, target=context.target),
             to_rgb(context.workers),
             to_image(image_id, context.target),

@@ -153,7 +153,7 @@ async def _only_part(body: Body, limits: Limits) -> bytes:
         async for part in parts:
             if data is not None:
                 raise SplitError("the answer has several parts where one table was asked for", image_id=body.image_id)
-            data = part.data
+            data = bytes(part.data)
     if data is None:
         raise SplitError("the answer has no part where one table was asked for", image_id=body.image_id)
     return data

@@ -67,8 +67,7 @@ class Spans:
         return self.bounds[2 * at], self.bounds[2 * at + 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element with its value as it was written.
 
     Attributes:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import LimitError, SplitError
+from cornerstream.operators.byte_search import find_tag
 from cornerstream.operators.codestream_markers import HEAD_BYTES, TAIL_BYTES, codestream
 from cornerstream.operators.elements import EXPLICIT, ITEM, SEQUENCE_END, UNDEFINED, read_element_header, tag_text
 from cornerstream.operators.frame_grouper import Fragment, FrameGrouper
@@ -168,11 +170,7 @@ def check_fragment(data: bytes) -> None:
     Raises:
         SplitError: It has.
     """
-    at = -1
-    for _ in range(_SUSPECTS):
-        at = data.find(_ITEM_TAG, at + 1)
-        if at < 0:
-            return
+    for at in islice(find_tag(data, _ITEM_TAG), _SUSPECTS):
         if _leads_to_end(data, at):
             raise SplitError(f"a fragment holds whole items, at byte {at} of {len(data)}: its length is wrong")
 

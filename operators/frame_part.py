@@ -56,10 +56,11 @@ def encoded_frame(part: Part, metadata: InstanceMetadata, frame_number: int) -> 
         UnsupportedTransferSyntaxError: Nothing says how the bytes are encoded, or two things contradict each other.
     """
     described = metadata.frame(frame_number)
-    native_bytes = -(-frame_bits_of(described, len(part.data)) // 8)
-    uid = transfer_syntax_of(part.content_type, metadata.transfer_syntax_uid, part.data, native_bytes)
+    data = bytes(part.data)  # which does not copy bytes
+    native_bytes = -(-frame_bits_of(described, len(data)) // 8)
+    uid = transfer_syntax_of(part.content_type, metadata.transfer_syntax_uid, data, native_bytes)
     known = uid == described.transfer_syntax_uid
-    return EncodedFrame(described if known else metadata.frame(frame_number, uid), part.data)
+    return EncodedFrame(described if known else metadata.frame(frame_number, uid), data)
 
 
 def join_metadata(

@@ -85,14 +85,14 @@ class InstanceMetadata:
             raise ImageIdError(
                 f"there is no frame {frame_number}; the instance has frames 1 to {self.number_of_frames}"
             )
-        changes: dict[str, Any] = {"frame_number": frame_number}
+        changes: dict[str, Any] = {} if self.shared.frame_number == frame_number else {"frame_number": frame_number}
         if transfer_syntax_uid is not None:
             changes["transfer_syntax_uid"] = transfer_syntax_uid
         if self.shared.overlays:
             changes["overlays"] = overlays_of_frame(self.shared.overlays, frame_number)
         if frame_number <= len(self.groups):
             changes |= _functional_groups(self.groups[frame_number - 1], vars(self.shared))
-        return self.shared.changed(changes)
+        return self.shared.changed(changes) if changes else self.shared
 
 
 def read_dataset(

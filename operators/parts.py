@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cornerstream.images.errors import LimitError, SplitError, TruncatedError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_LEAST_ROOM = 1 << 14  # bytes; less comes as quickly with what follows it
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\x00-\x08\x0a-\x1f]*)\Z")
 _ONCE = frozenset({"content-type", "content-length"})
 # Codings that change nothing (RFC 2045, section 6.2); no other is used in DICOMweb, and coded bytes are not a frame's.
@@ -28,11 +31,11 @@ class Part:
 
     Attributes:
         headers: Its header fields by lower-case name.
-        data: Its body.
+        data: Its body; a view of it where it was received into memory of its own (see `PartBody.room`).
     """
 
     headers: Mapping[str, str]
-    data: bytes = field(repr=False)
+    data: bytes | memoryview = field(repr=False)
 
     @property
     def content_type(self) -> str:
@@ -52,13 +55,14 @@ class PartBody:
         LimitError: Content-Length exceeds the limit.
     """
 
-    __slots__ = ("_buffer", "_expected", "_first", "_limit", "_size")
+    __slots__ = ("_buffer", "_expected", "_first", "_limit", "_room", "_size")
 
     def __init__(self, headers: Mapping[str, str], limits: Limits) -> None:
         self._limit = limits.part_bytes
         self._size = 0
         self._first = memoryview(b"")  # copied when it is known whether more follows
         self._buffer: BytesIO | None = None
+        self._room: memoryview | None = None
         self._expected = _content_length(headers)
         if self._expected is not None and self._expected > self._limit:
             raise self._too_large()
@@ -71,8 +75,12 @@ class PartBody:
             LimitError: It is longer than `limits.part_bytes`.
         """
         end = len(data) if end is None else end
+        before = self._size
         self.count(end - start)
         piece = memoryview(data)[start:end]
+        if self._room is not None:
+            self._room[before : self._size] = piece
+            return
         if self._size == len(piece):  # the first bytes, mostly all of them
             self._first = piece
             return
@@ -90,7 +98,23 @@ class PartBody:
         if self._expected is not None and self._size > self._expected:
             raise SplitError(f"a part is longer than its Content-Length, {self._expected}")
 
-    def close(self) -> bytes:
+    def room(self) -> memoryview | None:
+        """Memory for what is missing of a body that says its length; `None` where it does not, or little is missing.
+
+        What was written there is told to `count`.
+        """
+        if self._expected is None or self._expected - self._size < _LEAST_ROOM:
+            return None
+        if self._room is None:
+            self._room = memoryview(
+                np.empty(self._expected, np.uint8).data
+            )  # no page of it is touched before it is written
+            written = self._first if self._buffer is None else self._buffer.getbuffer()
+            self._room[: len(written)] = written
+            self._first, self._buffer = memoryview(b""), None
+        return self._room[self._size :]
+
+    def close(self) -> bytes | memoryview:
         """The whole body; the object is empty afterwards.
 
         Raises:
@@ -98,6 +122,9 @@ class PartBody:
         """
         if self._expected is not None and self._size != self._expected:
             raise TruncatedError(f"a part of Content-Length {self._expected} ends after {self._size} bytes")
+        if self._room is not None:
+            received, self._room = self._room.toreadonly(), None
+            return received
         # BytesIO grows in place and getvalue() hands its bytes out, so that a part is held once.
         whole = bytes(self._first) if self._buffer is None else self._buffer.getvalue()
         self._first, self._buffer = memoryview(b""), None

@@ -62,6 +62,27 @@ class HttpResponse(Protocol):
         ...
 
 
+class ReadInto(Protocol):
+    """Receives the next bytes of a body into memory; see `into_of`."""
+
+    async def __call__(self, room: memoryview, /) -> int:
+        """How many came, 0 at the end; raises as `HttpResponse.chunks` does.
+
+        Args:
+            room: Where to; not empty, and written to until this returns or raises only.
+        """
+        ...
+
+
+def into_of(response: HttpResponse) -> ReadInto | None:
+    """Receives the body of a response straight into its reader's memory, in place of `chunks`.
+
+    A response that bears it, which only long ones do, says so by an attribute `into`; `None` for all others.
+    """
+    into: ReadInto | None = getattr(response, "into", None)
+    return into
+
+
 class Body(Protocol):
     """A cold body: each call of `chunks` opens it anew."""
 

@@ -14,7 +14,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.parts import PartBody
 from cornerstream.operators.split_frames import FrameSplitter
-from cornerstream.operators.split_multipart import MultipartSplitter
+from cornerstream.operators.multipart import MultipartSplitter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -114,7 +114,10 @@ class _FileBody(PartBody):
         self.count(end - start)
         self._found(self._file.feed(data[start:end]))
 
-    def close(self) -> bytes:
+    def room(self) -> None:
+        """Every byte goes through the file's parser."""
+
+    def close(self) -> bytes | memoryview:
         self._found(self._file.close())
         return super().close()
 

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from cornerstream.operators.file_layout import FileLayout
     from cornerstream.operators.part10 import AttributeReader
 
+_PIECE = 1 << 13  # most headers are shorter
+
 
 def only_frame(
-    data: bytes, limits: Limits = DEFAULT_LIMITS, reader: AttributeReader = read_attributes
+    data: bytes | memoryview, limits: Limits = DEFAULT_LIMITS, reader: AttributeReader = read_attributes
 ) -> EncodedFrame | None:
     """The frame of a file that has one; `None` where it has more.
 
@@ -41,7 +43,7 @@ def only_frame(
 
     def read(count: int, position: int) -> bytes:
         """Where the parser wants to go on."""
-        return data[position : position + count]
+        return bytes(data[position : position + min(count, _PIECE)])
 
     found = find_frames(read, len(data), limits, reader)
     metadata = found.header.metadata
@@ -52,28 +54,28 @@ def only_frame(
     return EncodedFrame(frame_metadata(found.header, 1), _native(data, found) or _codestream(data, found))
 
 
-def _native(data: bytes, found: FileLayout) -> bytes | memoryview | None:
+def _native(data: bytes | memoryview, found: FileLayout) -> bytes | memoryview | None:
     if found.layout is None:
         return None
     start, length = found.layout.place(0)
     if start + length > len(data):
         raise TruncatedError(f"the file ends {start + length - len(data)} bytes too early, at offset {len(data)}")
     if found.layout.swapped_words or found.layout.frame_bits % 8:
-        return found.layout.cut(0, data[start : start + length])
+        return found.layout.cut(0, bytes(data[start : start + length]))
     return memoryview(data)[start : start + length]
 
 
-def _codestream(data: bytes, found: FileLayout) -> bytes:
-    pieces = [data[start : start + length] for start, length in found.fragments[0]]
+def _codestream(data: bytes | memoryview, found: FileLayout) -> bytes:
+    pieces = [bytes(data[start : start + length]) for start, length in found.fragments[0]]
     for piece in pieces:
         check_fragment(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _inflated(data: bytes, limits: Limits) -> EncodedFrame:
+def _inflated(data: bytes | memoryview, limits: Limits) -> EncodedFrame:
     splitter = FrameSplitter(limits=limits)
     try:
-        (frame,) = [*splitter.feed(data), *splitter.close()]
+        (frame,) = [*splitter.feed(bytes(data)), *splitter.close()]
     finally:
         splitter.discard()
     return frame

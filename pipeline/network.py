@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from cornerstream.images.load_object import Progress
+from cornerstream.operators.protocols import into_of
 from cornerstream.traces import Stage, Trace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from cornerstream.network_gate import NetworkGate, Passage
-    from cornerstream.operators.protocols import HttpRequest, HttpResponse, Transport
+    from cornerstream.operators.protocols import HttpRequest, HttpResponse, ReadInto, Transport
     from cornerstream.ranks import RankCell
     from cornerstream.stats import Counters
 
@@ -92,16 +94,36 @@ class _CountedResponse:
     def content_length(self) -> int | None:
         return self._response.content_length
 
+    @property
+    def into(self) -> ReadInto | None:
+        into = into_of(self._response)
+        return None if into is None else partial(self._read_into, into)
+
+    async def _read_into(self, into: ReadInto, room: memoryview) -> int:
+        if self._received:
+            await self._passage.clear()
+        count = await into(room)
+        if count:
+            self._count(count)
+        else:
+            self._end()
+        return count
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        total = self._response.content_length
         async with aclosing(self._response.chunks()) as chunks:
             async for chunk in chunks:
-                self._counters.chunk(self._trace, len(chunk), first=not self._received)
-                self._received += len(chunk)
-                self._passage.received(len(chunk))
-                self._on_progress(Progress(self._received, total))
+                self._count(len(chunk))
                 yield chunk
                 await self._passage.clear()
+        self._end()
+
+    def _count(self, nbytes: int) -> None:
+        self._counters.chunk(self._trace, nbytes, first=not self._received)
+        self._received += nbytes
+        self._passage.received(nbytes)
+        self._on_progress(Progress(self._received, self._response.content_length))
+
+    def _end(self) -> None:
         self._passage.complete = True
         self._counters.received(self._trace)
 

@@ -21,8 +21,8 @@ from cornerstream.operators.content_encoding import Inflater
 from cornerstream.operators.dicom_json import parse_instances
 from cornerstream.operators.media_types import parse_content_type
 from cornerstream.operators.metadata import read_json
+from cornerstream.operators.multipart import MultipartSplitter, boundary_of, split_parts
 from cornerstream.operators.read_metadata import instances_of
-from cornerstream.operators.split_multipart import MultipartSplitter, boundary_of, split_parts
 from cornerstream.session import Session
 from tests.fuzz.mutations import budget, mutated
 from tests.hostile.test_cuts import FRAMINGS

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from cornerstream.images.errors import ImageLoadError, LimitError, SplitError, TruncatedError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.operators.split_multipart import MultipartSplitter, split_parts
+from cornerstream.operators.multipart import MultipartSplitter, split_parts
 from cornerstream.session import Session
 from tests.support.hostile import PIXELS, Instance, multipart, serving, without_retries
 from tests.support.leaks import nothing_left

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cornerstream.images.errors import UnsupportedTransferSyntaxError
 from cornerstream.operators.content_types import MEDIA_TYPES, octet_stream_syntax, transfer_syntax_of
-from cornerstream.operators.split_multipart import split_parts
+from cornerstream.operators.multipart import split_parts
 from tests.operators.test_codestreams import (
     HTJ2K_LOSSY,
     HTJ2K_REVERSIBLE,

@@ -35,8 +35,8 @@ from cornerstream.operators.http_rules import (
     take_credentials,
 )
 from cornerstream.operators.media_types import parse_content_type
+from cornerstream.operators.multipart import boundary_of
 from cornerstream.operators.parts import parse_headers
-from cornerstream.operators.split_multipart import boundary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,11 +17,7 @@ from hypothesis import strategies as st
 from cornerstream.images.errors import LimitError, SplitError, TruncatedError
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.operators.split_multipart import (
-    MultipartSplitter,
-    boundary_of,
-    split_parts,
-)
+from cornerstream.operators.multipart import MultipartSplitter, boundary_of, split_parts
 from tests.support.corpus import corpus_available, corpus_root, expected
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from yarl import URL
 from cornerstream.images.errors import FetchError
 from cornerstream.images.limits import DEFAULT_LIMITS
 from cornerstream.operators.protocols import HttpRequest
-from cornerstream.operators.transport import AiohttpResponse
+from cornerstream.operators.response import AiohttpResponse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
