@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from reactivex.disposable import Disposable
 
+from cornerstream.deriving import Deriving
 from cornerstream.engine import Options
 from cornerstream.folder import FolderListing
 from cornerstream.images.image_id import ImageId
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from cornerstream.workers import WorkerScheduler
 
 
-class Session(Streaming):
+class Session(Streaming, Deriving):
     """Loads images over one loop, two lanes and one cache; use it with `async with` or with `with`.
 
     In `async with` it lives on the running loop, in `with` on a loop in a thread of its own; used without either, on the
@@ -70,6 +71,8 @@ class Session(Streaming):
             holds the interpreter lock runs in processes.
         registry: Loaders by scheme; the one `register_image_loader` fills by default.
         transport: Opens requests in place of aiohttp; it stays its owner's to close.
+        storage_options: What fsspec makes the file systems of stores with, by protocol or by the beginning of a URL
+            (`{"s3://bucket": {"key": …, "secret": …}}`); in no message, log or image id.
 
     Raises:
         ValueError: No decoder has the name `prefer_decoder`; or `isolated` beside an executor, which isolates or does not.
@@ -92,6 +95,7 @@ class Session(Streaming):
         prefer_decoder: str | None = None,
         registry: LoaderRegistry = default_registry,
         transport: Transport | None = None,
+        storage_options: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         if isolated and executor is not None:
             raise ValueError("isolated makes processes of its own; give ProcessWorkers as executor, or none")
@@ -110,6 +114,7 @@ class Session(Streaming):
             ssl=ssl,
             limits=limits,
             prefer_decoder=checked_name(prefer_decoder),
+            storage_options=storage_options,
         )
         super().__init__(options)
 
@@ -166,7 +171,11 @@ class Session(Streaming):
         return Listing(engine.host, partial(engine.tracked, lambda: list_studies(engine, base_url, matches)))
 
     def folder(self, path: str | PathLike[str]) -> FolderListing:
-        """The series of the DICOM files below a folder, with their image ids in order; headers are read, no pixels."""
+        """The series of the DICOM files below a folder, with their image ids in order; headers are read, no pixels.
+
+        Args:
+            path: A folder; or a file, a zip archive, a DICOMDIR, or the URL of a store such as `s3://bucket/study/`.
+        """
         return FolderListing(self._engine, path).of(self)
 
     def scroll(self, series: Series | Sequence[ImageId | str], *, policy: PrefetchPolicy | None = None) -> Scroll:
