@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import SplitError, TruncatedError
 from cornerstream.operators.media_types import media_type
+from cornerstream.operators.web_jp2 import J2K_SIGNATURE, JP2_SIGNATURE, open_jp2
 from cornerstream.operators.web_jpeg import SIGNATURE as JPEG
 from cornerstream.operators.web_jpeg import open_jpeg
+from cornerstream.operators.web_pillow import BMP_SIGNATURE, GIF_SIGNATURES, open_bmp, open_gif
 from cornerstream.operators.web_png import open_png
 from cornerstream.operators.web_png_chunks import SIGNATURE as PNG
+from cornerstream.operators.web_tiff import open_tiff
+from cornerstream.operators.web_tiff_directory import SIGNATURES as TIFF
+from cornerstream.operators.web_webp import SIGNATURE as WEBP
+from cornerstream.operators.web_webp import open_webp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +45,18 @@ class WebFormat:
 FORMATS: tuple[WebFormat, ...] = (
     WebFormat("PNG", (PNG,), frozenset({"image/png", "image/apng", "image/x-png", "image/vnd.mozilla.apng"}), open_png),
     WebFormat("JPEG", (JPEG,), frozenset({"image/jpeg", "image/jpg", "image/pjpeg"}), open_jpeg),
+    WebFormat(
+        "JPEG 2000",
+        (JP2_SIGNATURE, J2K_SIGNATURE),
+        frozenset({"image/jp2", "image/jpx", "image/j2k", "image/j2c", "image/jpeg2000", "image/x-jp2", "image/x-j2k"}),
+        open_jp2,
+    ),
+    WebFormat("TIFF", TIFF, frozenset({"image/tiff", "image/tif", "image/x-tiff", "image/tiff-fx"}), open_tiff),
+    WebFormat("WebP", (WEBP,), frozenset({"image/webp"}), open_webp),
+    WebFormat("GIF", GIF_SIGNATURES, frozenset({"image/gif"}), open_gif),
+    WebFormat(
+        "BMP", (BMP_SIGNATURE,), frozenset({"image/bmp", "image/x-bmp", "image/x-ms-bmp", "image/dib"}), open_bmp
+    ),
 )
 """What is decoded; a signature of one is never the beginning of another's."""
 

@@ -110,7 +110,7 @@ def decode_page(wanted: WebFrame) -> DecodedFrame:
     start, page = perf_counter(), wanted.page
     upright = page.orientation == 1
     memory = wanted.target.memory_for(page.shape, page.dtype) if wanted.target is not None and upright else None
-    samples = page.codec.decode(wanted.file.body, memory)
+    samples = page.codec.decode(wanted.file.body, wanted.frame_number - 1, memory)
     _check_samples(samples, page)
     pixels = oriented(samples.pixels, page.orientation)
     if wanted.target is not None:

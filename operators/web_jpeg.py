@@ -89,8 +89,9 @@ class JpegPage:
         # Adobe's programs write ink as 0, and every reader takes every four-component file for one of theirs.
         return np.invert(decoded) if decoded.ndim == 3 and decoded.shape[2] == 4 else decoded
 
-    def decode(self, body: bytes, out: NDArray[np.generic] | None) -> WebSamples:
+    def decode(self, body: bytes, index: int, out: NDArray[np.generic] | None) -> WebSamples:
         """Decode the samples; CMYK becomes RGB without a profile: (255 - C) × (255 - K) / 255."""
+        del index
         samples = self.samples(body, out if len(self.frame.sampling) < 4 else None)
         return WebSamples(rgb_of_cmyk(samples) if len(self.frame.sampling) == 4 else samples)
 

@@ -32,11 +32,12 @@ class WebSamples:
 class PageCodec(Protocol):
     """Decodes one page of a file whose framing is proven; it travels between processes."""
 
-    def decode(self, body: bytes, out: NDArray[np.generic] | None) -> WebSamples:
+    def decode(self, body: bytes, index: int, out: NDArray[np.generic] | None) -> WebSamples:
         """Decode the page.
 
         Args:
             body: The file.
+            index: Of the page in its file, from 0; pages that differ in nothing else are one object.
             out: Memory of the shape and dtype of its pixels, which may be used.
         """
         ...

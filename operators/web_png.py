@@ -16,6 +16,7 @@ from cornerstream.images.errors import DecodeError, LimitError, SplitError
 from cornerstream.images.metadata import LookupTable, Palette
 from cornerstream.operators.codecs.guards import translated
 from cornerstream.operators.web_adam7 import deinterlaced
+from cornerstream.operators.web_apng import PngFrames, animated
 from cornerstream.operators.web_exif import read_orientation
 from cornerstream.operators.web_page import WebPage, WebSamples
 from cornerstream.operators.web_png_chunks import (
@@ -78,8 +79,9 @@ class PngPage:
         header = replace(self.header, rows=rows, columns=columns, interlace=0)
         return _libpng(bare_png(header, png_chunk(b"IDAT", data)), None)
 
-    def decode(self, body: bytes, out: NDArray[np.generic] | None) -> WebSamples:
+    def decode(self, body: bytes, index: int, out: NDArray[np.generic] | None) -> WebSamples:
         """Decode the samples, expand a palette, and take the alpha channel apart."""
+        del index
         kind = self.header.color_type
         native = self.samples(body, out if kind in (GREY, RGB) and self.header.bits >= 8 else None)
         if kind == PALETTE:
@@ -110,37 +112,37 @@ class PngPage:
 
 
 def open_png(body: bytes, limits: Limits) -> tuple[WebPage, ...]:
-    """Prove a PNG complete and describe its picture; of an animated one that is its default image.
+    """Prove a PNG complete and describe its picture; of an animated one, its default image and then its frames.
 
     Raises:
         TruncatedError: It ends before its IEND chunk does.
-        SplitError: A chunk's checksum, length or place is wrong.
+        SplitError: A chunk's checksum, length, number or place is wrong.
         DecodeError: Its header says what no PNG has.
         LimitError: Its picture, or its colour profile inflated, is above its limit.
     """
-    chunks = PngChunks(limits)
+    chunks, frames = PngChunks(limits), PngFrames()
     for kind, start, end in walk_png(body):
         chunks.take(kind, memoryview(body)[start:end], start)
+        frames.take(kind, memoryview(body)[start:end], start)
     header = chunks.checked()
     if header.rows * -(-header.columns * header.samples * header.bits // 8) > _DEFLATE_RATIO * chunks.data_bytes:
         raise DecodeError(f"{chunks.data_bytes} bytes of PNG data cannot hold {header.rows} × {header.columns} pixels")
     found = {GREY: "MONOCHROME2", GREY_ALPHA: "MONOCHROME2", PALETTE: "PALETTE COLOR"}.get(header.color_type, "RGB")
     page = PngPage(header, slice(*chunks.span), _entries(chunks), chunks.get(b"tRNS"))
-    return (
-        WebPage(
-            header.rows,
-            header.columns,
-            bits=8 if header.color_type == PALETTE else header.bits,
-            samples=_held_samples(page),
-            codec=page,
-            dtype=header.dtype,
-            colour=found != "MONOCHROME2",
-            found=found,
-            orientation=read_orientation(chunks.get(b"eXIf") or b""),
-            icc_profile=_profile(chunks.get(b"iCCP"), limits),
-            palette=_palette(page.palette),
-        ),
+    described = WebPage(
+        header.rows,
+        header.columns,
+        bits=8 if header.color_type == PALETTE else header.bits,
+        samples=_held_samples(page),
+        codec=page,
+        dtype=header.dtype,
+        colour=found != "MONOCHROME2",
+        found=found,
+        orientation=read_orientation(chunks.get(b"eXIf") or b""),
+        icc_profile=_profile(chunks.get(b"iCCP"), limits),
+        palette=_palette(page.palette),
     )
+    return animated(described, page, frames.checked(header, limits))
 
 
 def _libpng(png: bytes, out: NDArray[np.generic] | None) -> NDArray[np.generic]:

@@ -180,12 +180,12 @@ def bare_png(header: PngHeader, data: bytes | memoryview) -> bytes:
     return b"".join((SIGNATURE, png_chunk(b"IHDR", ihdr), data, png_chunk(b"IEND", b"")))
 
 
-def chunk_data(chunks: memoryview) -> bytes:
-    """The data of chunks that follow each other, joined."""
+def chunk_data(chunks: memoryview, skip: int = 0) -> bytes:
+    """The data of chunks that follow each other, joined; without the first `skip` bytes of each."""
     pieces, position = [], 0
     while position < len(chunks):
         length, _ = _CHUNK.unpack_from(chunks, position)
-        pieces.append(chunks[position + _CHUNK.size : position + _CHUNK.size + length])
+        pieces.append(chunks[position + _CHUNK.size + skip : position + _CHUNK.size + length])
         position += _CHUNK.size + length + 4
     return b"".join(pieces)
 
