@@ -41,6 +41,8 @@ class Limits:
             come before a stream has got to them.
         volume_bytes: Bytes of the array that a whole series is decoded into.
         icc_profile_bytes: Bytes of the colour profile of a web image, inflated.
+        archive_members: Members of one zip archive.
+        archive_ratio: How many times its packed size a member of a zip archive may have that is larger than 16 MiB.
     """
 
     response_bytes: int = 4096 * MIB
@@ -71,6 +73,8 @@ class Limits:
     list_bytes: int = 64 * MIB
     volume_bytes: int = 8192 * MIB
     icc_profile_bytes: int = 16 * MIB
+    archive_members: int = 200_000
+    archive_ratio: int = 200
 
 
 DEFAULT_LIMITS = Limits()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cornerstream.images.errors import ImageLoadError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.storage import Stores
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
@@ -158,6 +159,8 @@ class LoadContext:
         wish: Which frames of a file are wanted, in the context of a shared fetch of one (see `Resources.frame`). A loader
             may leave it alone, and emit all of them.
         memory: What the program itself holds; nothing outside a session.
+        stores: The session's stores, such as buckets, with what opens them.
+        readers: Run at this load's rank what has to wait for a store; see `waiting_workers`.
     """
 
     http: Transport
@@ -167,6 +170,14 @@ class LoadContext:
     prefer_decoder: str | None = None
     target: PixelTarget | None = None
     wish: FileWish | None = None
+    stores: Stores = field(default_factory=Stores)
+    readers: Workers | None = None
+
+    @property
+    def waiting_workers(self) -> Workers:
+        """Workers that may wait for a store without keeping a decoder waiting, where there are such."""
+        return self.readers or self.workers
+
     memory: MemoryImages | None = None
     load: Callable[[ImageId], Observable[Image]] = no_session
     volumes: Mapping[str, VolumeGeometry] = field(default_factory=dict)

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes, urlsplit
 
-from cornerstream.images.errors import FetchError
+from cornerstream.images.errors import FetchError, ImageIdError
 from cornerstream.operators.byte_source import FileVersion
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class LocalFile:
 
     @property
     def address(self) -> str:
-        """Its path as it stands; as a URL where it has what would begin a query."""
-        return Path(self.path).as_uri() if "?" in self.path else self.path
+        """Its path as it stands; as a URL where it has what would begin a query, or a chain."""
+        return Path(self.path).as_uri() if "?" in self.path or "::" in self.path else self.path
 
     @contextmanager
     def opened(self) -> Iterator[OpenFile]:
@@ -71,6 +72,22 @@ def local_file(path: str | os.PathLike[str]) -> LocalFile:
     """The file at a path, which becomes absolute."""
     name = os.fspath(path)
     return LocalFile(name if os.path.isabs(name) else str(Path(name).absolute()))  # noqa: PTH117 - a Path costs more than a read
+
+
+def path_of(address: str) -> str:
+    """The absolute path that an address means: as it stands, or out of a `file://` URL (RFC 8089).
+
+    Raises:
+        ImageIdError: The URL names another machine, is not absolute, or has a query or fragment.
+    """
+    if address[:5].lower() != "file:":
+        return local_file(address).path
+    url = urlsplit(address)
+    if url.netloc not in {"", "localhost"} or not url.path.startswith("/"):
+        raise ImageIdError("not a local file: a file URL reads file:///absolute/path")
+    if url.query or url.fragment:
+        raise ImageIdError("a file URL has no query or fragment; write ? as %3F and # as %23")
+    return os.fsdecode(unquote_to_bytes(url.path))
 
 
 def stat_file(path: str | os.PathLike[str]) -> FileVersion:

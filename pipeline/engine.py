@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from cornerstream.loaders.context import LoadContext
 from cornerstream.memory_images import MemoryImages
 from cornerstream.network import RankedTransport
 from cornerstream.network_gate import NetworkGate
+from cornerstream.operators.storage import Stores
 from cornerstream.operators.transport import AiohttpTransport
 from cornerstream.resources import RankedResources, SharedResources
 from cornerstream.sharing import SharedLoads
@@ -64,6 +65,7 @@ class Options:
     ssl: SSLContext | None = None
     limits: Limits = DEFAULT_LIMITS
     prefer_decoder: str | None = None
+    storage_options: Mapping[str, Mapping[str, object]] | None = field(default=None, repr=False)  # credentials
 
 
 class Engine:
@@ -94,6 +96,8 @@ class Engine:
             isolated=options.isolated,
             recorder=self.counters,
         )
+        self.readers = WorkerScheduler(host, None, options.max_requests, limits=options.limits)  # they wait for stores
+        self.stores = Stores(options.storage_options)
         own = AiohttpTransport(options.limits, headers=options.headers, ssl=options.ssl)
         self._own_transport = own  # opens nothing before its first request
         self._transport: Transport = options.transport or own
@@ -133,6 +137,8 @@ class Engine:
             memory=self.memory,
             load=partial(source_of, self.loads, rank),
             volumes=self.volumes,
+            stores=self.stores,
+            readers=self.readers.waiting_at_rank(rank),
         )
 
     async def tracked(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -182,10 +188,17 @@ class Engine:
         self.network.close()
         await self._own_transport.aclose()
         await self.workers.aclose()
+        await self.readers.aclose()
+        self.stores.close()
         if self.disk is not None:
             await self.disk.aclose()
         self.cache.clear()
         self.events.close()
+
+    def shut_down(self) -> None:
+        """End the threads and processes; for when the loop has ended, and all else with it."""
+        self.workers.shut_down()
+        self.readers.shut_down()
 
     def _start(
         self,

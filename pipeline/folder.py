@@ -6,29 +6,33 @@ import asyncio
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from cornerstream.folder_files import Found, files_below, look_at
+from cornerstream.folder_files import files_below, look_at
 from cornerstream.folder_headers import read_batch, read_headers
+from cornerstream.folder_sources import found_at, found_in_file
 from cornerstream.images.errors import ImageLoadError
 from cornerstream.images.image_id import ImageId
 from cornerstream.listing import Instance, make_series
 from cornerstream.listing_progress import ListingBoard, ListingProgress
 from cornerstream.loaders.dicomfile import index_key
 from cornerstream.operators.local_file import LocalFile
+from cornerstream.operators.storage_address import is_in_store, is_url
 from cornerstream.ranks import Lane, Rank, RankCell
 from cornerstream.series import Listing, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from os import PathLike
 
     from reactivex import Observable
 
     from cornerstream.engine import Engine
+    from cornerstream.folder_files import Found
     from cornerstream.folder_headers import Header
     from cornerstream.operators.byte_source import ByteSource
 
+T = TypeVar("T")
 _BATCH = 16  # files a worker reads in one job: a header takes a fraction of a millisecond
 
 
@@ -111,16 +115,37 @@ async def list_folder(
     Raises:
         FetchError: There is no such folder.
     """
-    run = partial(engine.workers.run, rank=RankCell(Rank(Lane.INTERACTION)))
-    name, is_folder = await run(look_at, path)
-    found = await files_below(name, run) if is_folder else Found([LocalFile(name)], {})
+    run = _runner(engine, path)
+    found = await _find(engine, path, run)
     skipped.update(found.skipped)
     board.tell(ListingProgress(len(found.sources)))
     gathered = _Gathered(engine, skipped, board)
-    await read_headers(
-        found.sources, lambda batch: run(read_batch, batch, engine.options.limits), gathered.take, _BATCH
-    )
+    size = 1 if _is_in_store(path) else _BATCH  # a store is waited for, a file is not
+    await read_headers(found.sources, lambda batch: run(read_batch, batch, engine.options.limits), gathered.take, size)
     return await gathered.series(found.sources)
+
+
+class _Run(Protocol):
+    def __call__(self, function: Callable[..., T], /, *args: object) -> Awaitable[T]: ...
+
+
+def _runner(engine: Engine, path: str | PathLike[str]) -> _Run:
+    """The workers, or those that may wait for a store."""
+    scheduler = engine.readers if _is_in_store(path) else engine.workers
+    return partial(scheduler.run, rank=RankCell(Rank(Lane.INTERACTION)))
+
+
+def _is_in_store(path: str | PathLike[str]) -> bool:
+    return isinstance(path, str) and is_in_store(path)
+
+
+async def _find(engine: Engine, path: str | PathLike[str], run: _Run) -> Found:
+    if isinstance(path, str) and is_url(path):
+        return await run(found_at, path, engine.stores, engine.options.limits)
+    name, is_folder = await run(look_at, path)
+    if is_folder:
+        return await files_below(name, run)
+    return await run(found_in_file, LocalFile(name), engine.options.limits)
 
 
 class _Gathered:
@@ -141,7 +166,7 @@ class _Gathered:
                 failed += 1
                 continue
             address = source.address
-            self._engine.resources.put(index_key(source), header, header.nbytes)
+            self._engine.resources.put(index_key(address), header, header.nbytes)
             self._instances[address] = Instance(ImageId("dicomfile", address), header.metadata)
         now = self._board.now
         self._board.tell(

@@ -77,7 +77,7 @@ class SessionLife:
         host = self._end()
         if host is not None and self._made is not None:
             if host.has_ended:
-                self._made.workers.shut_down()  # all else went with its loop
+                self._made.shut_down()  # all else went with its loop
             else:
                 host.block(self._shut_down())
             host.stop()

@@ -83,6 +83,10 @@ class WorkerScheduler(Scheduler):
         """These workers for one load."""
         return RankedWorkers(self._lane, rank, self._decoding)
 
+    def waiting_at_rank(self, rank: RankCell) -> RankedWorkers:
+        """These workers for what one load waits for: on threads, however long it takes."""
+        return RankedWorkers(self._lane, rank, (Terms(), Terms()))
+
     async def run(self, function: Callable[..., T], /, *args: object, rank: RankCell, holds_lock: bool = False) -> T:
         """Run `function(*args)` when its rank's turn comes, however long it takes; see `Workers.run`.
 
