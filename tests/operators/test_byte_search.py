@@ -1,0 +1,35 @@
+"""Four bytes are found wherever they stand, as a regular expression finds them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cornerstream.operators import byte_search
+from cornerstream.operators.byte_search import find_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TAG = bytes.fromhex("FEFF00E0")
+PIECES = st.sampled_from([TAG, TAG[:2], TAG[2:], TAG[1:3], b"\xfe", b"\x00", b"any"])
+
+
+@pytest.fixture(autouse=True)
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(byte_search, "_WINDOW", 8)
+    yield  # noqa: PT022 - hypothesis runs many examples in one set-up
+
+
+@given(st.lists(PIECES, max_size=20).map(b"".join))
+def test_all_are_found_in_order(data: bytes) -> None:
+    assert list(find_tag(data, TAG)) == [match.start() for match in re.finditer(b"(?=" + re.escape(TAG) + b")", data)]
+
+
+@given(st.lists(PIECES, max_size=20).map(b"".join))
+def test_a_view_is_searched_as_well(data: bytes) -> None:
+    assert list(find_tag(memoryview(b"x" + data)[1:], TAG)) == list(find_tag(data, TAG))
