@@ -99,7 +99,6 @@ class ArrayRun:
         meter = self._board.begin(self._under_way)
         plan = plan_of([self._series])
         meter.total = len(plan)
-        done = False
         try:
             upcoming = self._engine.resources.announce(plan.image_ids, self._wish.lane, plan.series)
             with upcoming:
@@ -107,20 +106,18 @@ class ArrayRun:
                 await self._begin(next(places), upcoming, meter)
                 self._window = Window(places, lambda place: self._make(upcoming, place), _BOUNDS)
                 await self._fill(self._window, meter)
-            done = True
             assert self._array is not None
             return self._array
         finally:
-            self._end(meter, done=done)
+            self._end(meter)
 
-    def _end(self, meter: Meter, *, done: bool) -> None:
+    def _end(self, meter: Meter) -> None:
         if self._window is not None:
             meter.ahead, meter.received = len(self._window), meter.received + self._window.bytes_received
             self._window.close()
         if self._first is not None:
             self._first.cancel()
-        if not done:
-            self._array = None  # an error that is kept keeps this object, but no array
+        self._array = None  # whoever keeps this object, as an error's traceback or the progress does, keeps no array
         self._board.end(meter)
 
     async def _begin(self, place: Place, upcoming: Upcoming, meter: Meter) -> None:

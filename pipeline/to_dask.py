@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -130,9 +131,7 @@ def dask_array(
         first: The first image, or what its header says.
         modality: Values after the modality LUT, as float32.
     """
-    import dask.array as da  # noqa: PLC0415 - an extra
-    from dask.highlevelgraph import HighLevelGraph  # noqa: PLC0415 - as above
-
+    graphs = import_module("dask.highlevelgraph")  # an extra, so imported here
     watch_computations()
     name = f"cornerstream-{uuid.uuid4().hex}"  # the same id may name other pixels in another session
     shape, stored = shape_and_dtype(first)
@@ -142,7 +141,9 @@ def dask_array(
         (name, index, *zeros): (Chunk.load, Chunk(chunks, image_id, index)) for index, image_id in enumerate(series)
     }
     sizes = ((1,) * len(series), *((size,) for size in shape))
-    return da.Array(HighLevelGraph.from_collections(name, graph, dependencies=[]), name, sizes, chunks.dtype)
+    layers = graphs.HighLevelGraph.from_collections(name, graph, dependencies=[])
+    array: DaskArray = import_module("dask.array").Array(layers, name, sizes, chunks.dtype)
+    return array
 
 
 def shape_and_dtype(first: FrameMetadata) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
@@ -160,9 +161,7 @@ def watch_computations() -> None:
     Dask tells only those who are registered with it, and forgets them when two computations end in turn: hence again and
     again, which costs nothing.
     """
-    from dask.callbacks import Callback  # noqa: PLC0415 - an extra
-
-    Callback(start=_on_start, finish=_on_finish).register()
+    import_module("dask.callbacks").Callback(start=_on_start, finish=_on_finish).register()
 
 
 def _on_start(graph: Mapping[object, object]) -> None:
