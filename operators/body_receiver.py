@@ -8,6 +8,7 @@ answer is taken over once its header is here. It never goes back to aiohttp's po
 from __future__ import annotations
 
 from asyncio import BufferedProtocol, get_running_loop
+from sys import maxsize
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 _SPARE_BYTES = 1 << 16  # for what comes while nobody reads, before the socket is told to wait
 
 
-def take_over(response: ClientResponse, promised: int) -> BodyReceiver:
+def take_over(response: ClientResponse, promised: int | None) -> BodyReceiver:
     """Receive the body of a response from here on, in place of aiohttp.
 
     Args:
         response: Its header has come, nothing of its body has been read, and the body has no coding.
-        promised: Bytes of the body.
+        promised: Bytes of the body; `None` where it ends with its connection.
 
     Raises:
         aiohttp.ClientError: The connection has broken.
@@ -42,13 +43,13 @@ class BodyReceiver(BufferedProtocol):
     Args:
         connection: aiohttp's; `None` when it has received the whole body already, and let go of it.
         early: What of the body aiohttp had received already.
-        promised: Bytes of the whole body.
+        promised: Bytes of the whole body; `None` where it ends with the connection.
     """
 
-    def __init__(self, connection: Connection | None, early: bytearray, promised: int) -> None:
+    def __init__(self, connection: Connection | None, early: bytearray, promised: int | None) -> None:
         self._transport: Transport | None = None
         self._former: ResponseHandler | None = None
-        self._missing = promised - len(early)  # on the network
+        self._missing = (maxsize if promised is None else promised) - len(early)  # on the network
         self._held = memoryview(early)
         self._spare = memoryview(bytearray(_SPARE_BYTES))
         self._room: memoryview | None = None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 1 << 15  # less than that is a trickle, which is let gather for a moment if there is more to come
 _PIECE_SECONDS = 0.002
-_LONG_BYTES = 1 << 20  # from there on a connection of its own costs nothing beside the body
+_LONG_BYTES = 1 << 20  # from there on, a connection of its own costs nothing beside the body
 
 
 @dataclass(slots=True)
@@ -110,9 +110,11 @@ class AiohttpResponse:
 
     @property
     def into(self) -> ReadInto | None:
-        """Receives the body straight into memory, if it is a long one of known length and without a coding."""
-        promised = self.content_length
-        return self._read_into if self._request.bulk and promised is not None and promised >= _LONG_BYTES else None
+        """Receives the body straight into memory, if it is a long one, and neither coded nor in chunks."""
+        promised = self._response.content_length
+        is_long = self._request.bulk and (promised is None or promised >= _LONG_BYTES)
+        is_plain = not self._inflater.changes and "Transfer-Encoding" not in self._response.headers
+        return self._read_into if is_long and is_plain else None
 
     async def _read_into(self, room: memoryview) -> int:
         begin, left = monotonic(), self._limits.response_seconds - self._waited
@@ -120,7 +122,7 @@ class AiohttpResponse:
             if self._receiver is None:
                 from cornerstream.operators.body_receiver import take_over  # noqa: PLC0415 - aiohttp comes with it
 
-                self._receiver = take_over(self._response, self._response.content_length or 0)
+                self._receiver = take_over(self._response, self._response.content_length)
             count = await self._receiver.read_into(room, min(left, self._limits.read_seconds))
         except Exception as error:
             if isinstance(error, TimeoutError) and left < self._limits.read_seconds:
@@ -129,6 +131,8 @@ class AiohttpResponse:
         finally:
             self._waited += monotonic() - begin
         self.received += count
+        if self.received > self._limits.response_bytes:
+            raise self._too_large()
         if not count:
             self._check_end()
         return count

@@ -61,6 +61,36 @@ async def test_every_byte_comes_whatever_the_room(room: int) -> None:
         assert await reader(response)(memoryview(bytearray(1))) == 0  # and goes on saying so
 
 
+async def test_a_body_that_ends_with_its_connection() -> None:
+    answer = head(200, "Connection: close") + BODY
+    async with nothing_left(), raw_server((answer, Step.CLOSE)) as server, opened(server) as response:
+        assert await read_all(reader(response), 1 << 18) == BODY
+
+
+async def test_such_a_body_that_is_cut_by_a_reset() -> None:
+    answer = head(200, "Connection: close") + BODY[:500_000]
+    async with nothing_left(), raw_server((answer, Step.WAIT, Step.RESET)) as server, opened(server) as response:
+        into, memory = reader(response), memoryview(bytearray(500_000))
+        received = 0
+        while received < 500_000:
+            received += await into(memory)
+        server.go.set()
+        with pytest.raises((TruncatedError, FetchError)):
+            await into(memory)
+
+
+async def test_such_a_body_has_its_limit_as_well() -> None:
+    limits = replace(DEFAULT_LIMITS, response_bytes=LENGTH - 1)
+    answer = head(200, "Connection: close") + BODY
+    with pytest.raises(LimitError, match="response_bytes"):
+        async with (
+            nothing_left(),
+            raw_server((answer, Step.HANG)) as server,
+            opened(server, limits=limits) as response,
+        ):
+            await read_all(reader(response), 1 << 18)
+
+
 async def test_over_tls(tmp_path: Path) -> None:
     tls = make_tls(tmp_path)
     async with (
