@@ -100,6 +100,11 @@ def sniff(body: bytes, content_type: str = "") -> WebFormat:
     return found
 
 
+def is_picture(head: bytes) -> bool:
+    """The first 132 bytes of a file, or all it has, begin a picture; a DICOM file whose preamble does is none."""
+    return head[128:132] != b"DICM" and any(_begins(head, mark) for known in FORMATS for mark in known.signatures)
+
+
 def _begins(body: bytes, mark: bytes) -> bool:
     """`?` (0x3F) in a signature stands for any byte."""
     return len(body) >= len(mark) and all(want in (0x3F, have) for want, have in zip(mark, body, strict=False))

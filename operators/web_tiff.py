@@ -23,8 +23,8 @@ _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4
 _FOUND = {_RGB: "RGB", _PALETTE: "PALETTE COLOR", _CMYK: "CMYK", _YCBCR: "YBR_FULL_422"}
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # ExtraSamples: premultiplied alpha, straight alpha
 _JPEG = 7
-_GREY_DEPTHS = {"u": (1, 8, 16, 32), "i": (8, 16, 32), "f": (32, 64)}
-_WIDE = {"u": (8, 16)}
+_GREY_DEPTHS: dict[str, tuple[int, ...]] = {"u": (1, 8, 16, 32), "i": (8, 16, 32), "f": (32, 64)}
+_WIDE: dict[str, tuple[int, ...]] = {"u": (8, 16)}
 # Bits of a sample that are decoded, by photometric interpretation and whether there is an extra sample.
 _DEPTHS: dict[tuple[int, bool], dict[str, tuple[int, ...]]] = {
     (_WHITE_IS_ZERO, False): _GREY_DEPTHS,

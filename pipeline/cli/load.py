@@ -52,6 +52,8 @@ async def _load(ids: "list[ImageId]", writer: "Writer", tally: "Tally", ahead: i
 def parse_image_id(text: str) -> "ImageId":
     """Read an image id; the path of a file, with `?frame=N` behind it or not, stands for `dicomfile:` and the path.
 
+    The path of a picture stands for `web:` and the path.
+
     Raises:
         typer.BadParameter: It is neither.
     """
@@ -60,6 +62,17 @@ def parse_image_id(text: str) -> "ImageId":
 
     path = text.rpartition("?frame=")[0] or text
     try:
-        return ImageId.parse(f"dicomfile:{text}" if Path(path).is_file() else text)
+        return ImageId.parse(f"{_scheme_of(Path(path))}:{text}" if Path(path).is_file() else text)
     except ImageIdError as error:
         raise typer.BadParameter(f"{error}; nor is there such a file") from error
+
+
+def _scheme_of(path: Path) -> str:
+    """By the bytes of a file; one that cannot be read is its loader's to complain about."""
+    from cornerstream.operators.web_format import is_picture  # noqa: PLC0415 - for `--help` to be quick
+
+    try:
+        with path.open("rb") as file:
+            return "web" if is_picture(file.read(132)) else "dicomfile"
+    except OSError:
+        return "dicomfile"
