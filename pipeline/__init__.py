@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from cornerstream.disk import DiskCache
     from cornerstream.events import SessionEvent
     from cornerstream.image_stream import ImageStream, Placed
-    from cornerstream.images.errors import ImageLoadError
+    from cornerstream.images.errors import GeometryError, ImageLoadError
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.limits import Limits
     from cornerstream.images.load_object import ImageLoadObject, Progress
     from cornerstream.images.metadata import ImageQuality, VoiWindow
+    from cornerstream.images.volume import Volume
     from cornerstream.loaders.context import ImageLoader, LoadContext
     from cornerstream.policies import Directional, PrefetchPolicy, Situation, Window, around, in_order, middle_out
     from cornerstream.prefetch import Prefetch
@@ -48,12 +49,14 @@ if TYPE_CHECKING:
     from cornerstream.study_policies import StudyPolicy, StudySituation, next_series, priors_last
     from cornerstream.summaries import Summary
     from cornerstream.traces import Stage
+    from cornerstream.volume_load import VolumeLoad
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Directional": "policies",
     "DiskCache": "disk",
+    "GeometryError": "images.errors",
     "Image": "images.image",
     "ImageFailure": "stream_window",
     "ImageId": "images.image_id",
@@ -85,6 +88,8 @@ _HOMES = {
     "StudySituation": "study_policies",
     "Summary": "summaries",
     "VoiWindow": "images.metadata",
+    "Volume": "images.volume",
+    "VolumeLoad": "volume_load",
     "Window": "policies",
     "around": "policies",
     "default_session": "defaults",
@@ -102,6 +107,7 @@ _HOMES = {
 __all__ = [
     "Directional",
     "DiskCache",
+    "GeometryError",
     "Image",
     "ImageFailure",
     "ImageId",
@@ -133,6 +139,8 @@ __all__ = [
     "StudySituation",
     "Summary",
     "VoiWindow",
+    "Volume",
+    "VolumeLoad",
     "Window",
     "around",
     "default_session",

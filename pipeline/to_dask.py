@@ -12,6 +12,7 @@ import numpy as np
 
 from cornerstream.fill_array import put
 from cornerstream.images.image import Image
+from cornerstream.loop_host import running_loop
 from cornerstream.operators.codecs.description import frame_shape, stored_dtype
 from cornerstream.ranks import Lane, Rank
 
@@ -165,8 +166,6 @@ def watch_computations() -> None:
 
 
 def _on_start(graph: Mapping[object, object]) -> None:
-    from cornerstream.loop_host import running_loop  # noqa: PLC0415 - dask calls this wherever it computes
-
     if running_loop() is not None:
         for chunk in _chunks_in(graph):
             chunk.need_another_thread()
