@@ -75,7 +75,8 @@ class Deriving(SessionLife):
         directions = ORIENTATIONS[plane] if isinstance(plane, str) else plane
         first, step, count = stack_of_planes(geometry, directions, spacing, step)
         sampling = Sampling(interpolation, slab, combine, fill)
-        address = PlaneAddress(self._held(geometry), first, sampling, step, count)
+        written = PlaneAddress(self._held(geometry), first, sampling, step, count).image_id
+        address = PlaneAddress.of(written)  # with as many digits as the image ids have
         name = plane if isinstance(plane, str) else "oblique"
         return _series_of_planes(address, geometry, series_of(series), name)
 

@@ -46,6 +46,17 @@ def itk_plane(
     return result
 
 
+def between_centres(geometry: VolumeGeometry, plane: Plane) -> NDArray[np.bool_]:
+    """The points of a plane that lie between pixel centres on all sides: beyond, splines are continued in several ways."""
+    columns, rows = np.meshgrid(np.arange(plane.columns), np.arange(plane.rows))
+    points = np.asarray(plane.origin) + np.multiply.outer(columns * plane.pixel_spacing[1], plane.row_direction)
+    points += np.multiply.outer(rows * plane.pixel_spacing[0], plane.column_direction)
+    affine = np.linalg.inv(geometry.affine)
+    indices = points @ affine[:3, :3].T + affine[:3, 3]
+    inside: NDArray[np.bool_] = ((indices >= 0) & (indices <= np.array(geometry.shape)[::-1] - 1)).all(axis=-1)
+    return inside
+
+
 def _heights(geometry: VolumeGeometry, plane: Plane) -> NDArray[np.float64]:
     down = np.arange(plane.rows)[:, None, None] * plane.pixel_spacing[0] * np.asarray(plane.column_direction)
     across = np.arange(plane.columns)[None, :, None] * plane.pixel_spacing[1] * np.asarray(plane.row_direction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,18 @@ import numpy as np
 from cornerstream.images.frames import DecodedFrame
 from cornerstream.images.image import Image
 from cornerstream.images.image_id import ImageId
+from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.images.metadata import FrameMetadata, VoiWindow
-from cornerstream.images.volume import VolumeGeometry
+from cornerstream.images.volume import Place, VolumeGeometry
+from cornerstream.operators.bridge import from_coroutine
+from cornerstream.series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from cornerstream.loaders.context import LoadContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ def made_volume(
     shear: tuple[float, float] = (0.0, 0.0),
     turned: float = 0.0,
     seed: int = 1,
+    scheme: str = "slice",
 ) -> MadeVolume:
     """Soft values with an edge and some noise, in slices at these heights along the normal.
 
@@ -81,6 +88,7 @@ def made_volume(
         shear: Millimetres along rows and columns that a slice is shifted by, a millimetre of height.
         turned: Radians about the axis (1, 1, 1).
         seed: Of the noise.
+        scheme: Of the image ids.
     """
     random = np.random.default_rng(seed)
     rows, columns = shape
@@ -91,7 +99,7 @@ def made_volume(
     origin = turn @ np.array([-11.0, 7.0, 3.0])
     positions = [origin + height * (normal + shear[0] * row + shear[1] * column) for height in heights]
     geometry = VolumeGeometry(
-        image_ids=tuple(ImageId.parse(f"slice:{number}") for number in range(len(heights))),
+        image_ids=tuple(ImageId.parse(f"{scheme}:{number}") for number in range(len(heights))),
         rows=rows,
         columns=columns,
         row_direction=_vector(row),
@@ -114,3 +122,62 @@ def _rotation(angle: float) -> NDArray[np.float64]:
     cross = np.cross(np.eye(3), axis)
     result: NDArray[np.float64] = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
     return result
+
+
+class HeldSlices:
+    """A loader of a made volume's slices (`slice:0` …), each of which waits until the test lets it go.
+
+    Attributes:
+        started: Numbers of slices in the order in which their loads began.
+        ended: Numbers of slices whose loads ended, in whatever way.
+    """
+
+    def __init__(self, made: MadeVolume, *, held: bool = True) -> None:
+        self.made = made
+        self.started: list[int] = []
+        self.ended: list[int] = []
+        self.errors: dict[int, Exception] = {}
+        self._gates = [asyncio.Event() for _ in made.array]
+        self._changed = asyncio.Condition()
+        if not held:
+            self.release(*range(len(made.array)))
+
+    @property
+    def series(self) -> Series:
+        """The series as a listing has it."""
+        places = tuple(Place.of(image) for _, image in self.made.images)
+        return Series(self.made.geometry.image_ids, modality="CT", series_description="made", places=places)
+
+    def __call__(self, image_id: ImageId, context: LoadContext) -> ImageLoadObject:
+        return ImageLoadObject(image_id, from_coroutine(lambda: self._load(int(image_id.address))))
+
+    def release(self, *numbers: int) -> None:
+        """Let slices come."""
+        for number in numbers:
+            self._gates[number].set()
+
+    async def until_started(self, count: int) -> None:
+        """Wait until that many loads have begun."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.started) >= count)
+
+    async def until_ended(self, count: int) -> None:
+        """Wait until that many loads have ended."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.ended) >= count)
+
+    async def _load(self, number: int) -> Image:
+        self.started.append(number)
+        await self._tell()
+        try:
+            await self._gates[number].wait()
+            if number in self.errors:
+                raise self.errors[number]
+            return self.made.image(number)
+        finally:
+            self.ended.append(number)
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
