@@ -110,8 +110,8 @@ def test_links_devices_and_encrypted_members_are_refused() -> None:
     assert "not followed" in found["link"][1]
     body = bytearray(archive({"secret": b"x"}))
     body[body.rfind(b"PK\1\2") + 8] |= 1
-    kind, message = refused(bytes(body))["secret"]
-    assert kind is FetchError
+    error, message = refused(bytes(body))["secret"]
+    assert error is FetchError
     assert "encrypted" in message
 
 

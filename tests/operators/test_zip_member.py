@@ -58,8 +58,14 @@ def test_a_deflated_member_is_inflated_as_far_as_it_is_read() -> None:
 
 
 def test_small_steps_near_the_end_do_not_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = []
-    monkeypatch.setattr(zlib, "decompressobj", lambda bits, make=zlib.decompressobj: begun.append(bits) or make(bits))
+    begun: list[int] = []
+    make = zlib.decompressobj
+
+    def counted(bits: int) -> zlib._Decompress:
+        begun.append(bits)
+        return make(bits)
+
+    monkeypatch.setattr(zlib, "decompressobj", counted)
     with open_archive(MemoryFile(archive({"a": TEXT}, deflated=True))).member("a").opened() as opened:
         begun.clear()
         for offset in range(len(TEXT) - 60_000, len(TEXT), 500):

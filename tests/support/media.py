@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pydicom.data
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
@@ -24,9 +25,10 @@ def dicomdir(file_ids: Sequence[str], out_of_use: Collection[int] = ()) -> bytes
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data_set = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     data_set.FileSetID = "MADE"
-    data_set.DirectoryRecordSequence = [_record(one, index in out_of_use) for index, one in enumerate(file_ids)]
     buffer = BytesIO()
-    data_set.save_as(buffer, enforce_file_format=True)
+    with disable_value_validation():  # what strangers write is no CS
+        data_set.DirectoryRecordSequence = [_record(one, index in out_of_use) for index, one in enumerate(file_ids)]
+        data_set.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
