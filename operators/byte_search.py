@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_SHORT = 1 << 15  # bytes: each call of numpy costs what searching some thousands does
 _WINDOW = 1 << 20  # bytes looked at together: what is found of them in the worst case takes a multiple
 
 
@@ -19,6 +21,9 @@ def find_tag(data: bytes | memoryview, tag: bytes) -> Iterator[int]:
         data: Is looked through.
         tag: Its first two bytes differ from its middle two.
     """
+    if len(data) < _SHORT:
+        yield from (match.start() for match in re.finditer(re.escape(tag), data))
+        return
     for start in range(0, len(data), _WINDOW):
         yield from _tags_in(data, tag, start, min(len(data), start + _WINDOW + 3))
 

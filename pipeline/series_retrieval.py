@@ -6,6 +6,9 @@ What somebody looks at, what the answer leaves out and whatever is wrong with it
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from reactivex import Observer
 
 from cornerstream.images.instance_address import instance_address
 from cornerstream.images.stage import follow
@@ -71,13 +74,23 @@ class SeriesRetrievals:
         series = self._series.get(key)
         if series is None:
             if urgent(rank.value):  # its own request is the sooner one, and nothing of the series is here
-                return follow(otherwise, observer)
+                return follow(otherwise, self._measuring(address.series, observer))
             if not any(uid in ahead.images for _, ahead in self._rules.announced(key)):
                 return follow(otherwise, observer)
             series = self._series[key] = SeriesFrames(self._rules, key, lambda: self._series.pop(key, None))
         waiter = SeriesWaiter(observer, rank, on_progress, uid, otherwise)
         series.join(waiter, retrieve)
         return Place(series, waiter)
+
+    def _measuring(self, url: str, observer: ObserverBase[EncodedFrame]) -> Observer[EncodedFrame]:
+        """What came alone says, with all it waited for, what the link carries at least."""
+        begun, origin = self._rules.clock(), urlsplit(url)[:2]
+
+        def on_next(frame: EncodedFrame) -> None:
+            self._rules.measured(origin, frame.nbytes, self._rules.clock() - begun)
+            observer.on_next(frame)
+
+        return Observer(on_next, observer.on_error, observer.on_completed)
 
     def clear(self) -> None:
         """Cancel every retrieval."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     SeriesKey = tuple[str, str]
 
 _SEEN = 8  # images that must have come from an origin one by one, for their size and its link to be known
+_NEAR = 25e6  # bytes a second, from request to last byte: whatever is so near needs no second look
 
 
 @dataclass(slots=True)
@@ -91,7 +92,8 @@ class SeriesRules:
 
     def knows_enough(self, key: SeriesKey, origin: Hashable) -> bool:
         """Enough images came one by one to tell whether they had better come together, and nothing speaks against it."""
-        return self.came[origin] >= _SEEN and origin not in self.refused and key not in self.refused
+        enough = self.came[origin] >= _SEEN or self.rates.get(origin, 0.0) >= _NEAR
+        return enough and origin not in self.refused and key not in self.refused
 
     def case(self, key: SeriesKey, origin: Hashable, missing: int, average: float) -> RetrievalCase:
         """What is known about a series of which so many images are missing, of so many bytes as far as that was seen."""

@@ -22,6 +22,7 @@ PIECES = st.sampled_from([TAG, TAG[:2], TAG[2:], TAG[1:3], b"\xfe", b"\x00", b"a
 @pytest.fixture(autouse=True)
 def short_windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(byte_search, "_WINDOW", 8)
+    monkeypatch.setattr(byte_search, "_SHORT", 16)
     yield  # noqa: PT022 - hypothesis runs many examples in one set-up
 
 
