@@ -131,7 +131,7 @@ def open_jpeg(body: bytes, limits: Limits) -> tuple[WebPage, ...]:
         colour=len(frame.sampling) > 1,
         found=found.photometric_interpretation(frame),
         orientation=found.orientation,
-        icc_profile=found.profile(limits),
+        icc_profile=found.profile(),
     )
     check_page(page, limits)
     # A Huffman code has a bit at least, and there is one for every block: libjpeg would fill the rest with grey.
@@ -195,12 +195,9 @@ class _Segments:
             return "RGB"
         return "YBR_FULL" if len(set(frame.sampling)) == 1 else "YBR_FULL_422"
 
-    def profile(self, limits: Limits) -> bytes | None:
+    def profile(self) -> bytes | None:
         """The colour profile out of its parts; one with a part missing is as broken as it is."""
-        profile = b"".join(self.icc[number] for number in sorted(self.icc))
-        if len(profile) > limits.icc_profile_bytes:
-            raise LimitError(f"the JPEG colour profile is above the limit icc_profile_bytes={limits.icc_profile_bytes}")
-        return profile or None
+        return b"".join(self.icc[number] for number in sorted(self.icc)) or None
 
 
 def _walk(body: bytes) -> Iterator[tuple[int, int, int]]:

@@ -88,9 +88,14 @@ def check_page(page: WebPage, limits: Limits) -> None:
 
     Raises:
         DecodeError: It has no rows or no columns.
-        LimitError: Its pixels, or the bytes of its samples, are above their limit.
+        LimitError: Its pixels, the bytes of its samples, or its colour profile are above their limit.
     """
     check_size(page.rows, page.columns, page.samples * page.dtype.itemsize, limits)
+    if page.icc_profile is not None and len(page.icc_profile) > limits.icc_profile_bytes:
+        raise LimitError(
+            f"a colour profile of {len(page.icc_profile)} bytes is above the limit "
+            f"icc_profile_bytes={limits.icc_profile_bytes}"
+        )
 
 
 def check_size(rows: int, columns: int, pixel_bytes: int, limits: Limits) -> None:

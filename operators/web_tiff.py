@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cornerstream.images.errors import DecodeError, LimitError
+from cornerstream.images.errors import DecodeError
 from cornerstream.images.metadata import LookupTable, Palette
 from cornerstream.operators.codecs.guards import translated
 from cornerstream.operators.web_page import WebPage, WebSamples, check_page
@@ -134,8 +134,6 @@ def _page(body: bytes, found: Directory, limits: Limits) -> WebPage:
         palette=_palette(codec.palette),
     )
     check_page(page, limits)
-    if page.icc_profile is not None and len(page.icc_profile) > limits.icc_profile_bytes:
-        raise LimitError(f"the TIFF colour profile is above the limit icc_profile_bytes={limits.icc_profile_bytes}")
     check_extents(body, found, samples, depth)
     return page
 

@@ -48,7 +48,7 @@ def interlaced_lines(samples: NDArray[Any], bits: int) -> bytes:
     return b"".join(lines(part, bits) for part in parts if part.size)
 
 
-def png(  # noqa: PLR0913 - each is one fact about the file
+def png(
     samples: NDArray[Any],
     bits: int,
     color_type: int,

@@ -1,0 +1,285 @@
+"""JPEG 2000, TIFF, WebP, GIF and BMP: round trips through Pillow, every truncation, and what is refused."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+from PIL import TiffImagePlugin
+
+from cornerstream.images.errors import DecodeError, ImageLoadError, LimitError, SplitError, TruncatedError
+from cornerstream.images.image_id import ImageId
+from cornerstream.images.limits import Limits
+from cornerstream.operators.web_image import decode_web, open_web
+from tests.support.pictures import exif, noise, opened, saved, smooth
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cornerstream.images.image import Image
+
+ID = ImageId.parse("web:/picture")
+PICTURES: dict[str, Any] = {
+    "1": Pillow.fromarray(noise((9, 13))).convert("1"),
+    "L": noise((9, 13)),
+    "LA": noise((9, 13, 2)),
+    "P": Pillow.fromarray(noise((9, 13, 3))).quantize(16),
+    "RGB": noise((9, 13, 3)),
+    "RGBA": noise((9, 13, 4)),
+    "I;16": noise((9, 13), 16),
+    "F": np.random.default_rng(3).random((9, 13), np.float32),
+    "I": np.arange(117, dtype=np.int32).reshape(9, 13) - 50,
+}
+LOSSLESS = [
+    *(("TIFF", mode, {"compression": how}) for mode in PICTURES for how in ("raw", "tiff_lzw", "tiff_adobe_deflate")),
+    ("TIFF", "1", {"compression": "group4"}),
+    ("TIFF", "RGB", {"big_tiff": True}),
+    *(("JPEG2000", mode, {"no_jp2": bare}) for mode in ("L", "LA", "RGB", "RGBA", "I;16") for bare in (False, True)),
+    *(("WEBP", mode, {"lossless": True, "exact": True}) for mode in ("RGB", "RGBA")),
+    *(("BMP", mode, {}) for mode in ("1", "L", "P", "RGB")),
+    ("GIF", "P", {}),
+]
+
+
+def decoded(body: bytes, **options: Any) -> Image:
+    return decode_web(body, ID, **options)
+
+
+def together(image: Image) -> NDArray[Any]:
+    """Pixels, and the alpha channel behind them."""
+    return image.pixels if image.alpha is None else np.dstack((image.pixels, image.alpha))
+
+
+def name(value: object) -> str | None:
+    return "-".join(map(str, value.values())) if isinstance(value, dict) else None
+
+
+@pytest.mark.parametrize(("form", "mode", "options"), LOSSLESS, ids=name)
+def test_lossless_pictures_come_back(form: str, mode: str, options: dict[str, Any]) -> None:
+    body = saved(PICTURES[mode], form, **options)
+    image = decoded(body)
+    with opened(body) as picture:
+        shown = (
+            picture.convert("RGB")
+            if mode == "P"
+            else picture.convert("L")
+            if form == "BMP" and mode == "1"
+            else picture
+        )
+        expected = np.asarray(shown)
+    np.testing.assert_array_equal(together(image), expected)
+    assert image.pixels.dtype == (np.uint8 if mode == "1" else expected.dtype)
+    assert not image.pixels.flags.writeable
+
+
+@pytest.mark.parametrize(("form", "mode", "options"), LOSSLESS, ids=name)
+def test_every_truncation_is_refused(form: str, mode: str, options: dict[str, Any]) -> None:
+    body = saved(PICTURES[mode], form, **options)
+    for length in range(len(body) - 2):  # TIFF and BMP may end in a byte of padding
+        with pytest.raises(ImageLoadError):
+            decoded(body[:length])
+
+
+@pytest.mark.parametrize("form", ["WEBP", "TIFF", "JPEG2000"])
+@pytest.mark.parametrize("samples", [3, 4])
+@given(size=st.tuples(st.integers(1, 30), st.integers(1, 30)), seed=st.integers(0, 99))
+@settings(max_examples=5, deadline=None)
+def test_any_size(form: str, samples: int, size: tuple[int, int], seed: int) -> None:
+    options = {"lossless": True, "exact": True} if form == "WEBP" else {}
+    pixels = noise((*size, samples), 8, seed)
+    np.testing.assert_array_equal(together(decoded(saved(pixels, form, **options))), pixels)
+
+
+def test_lossy_webp_is_as_pillow_decodes_it() -> None:
+    for samples in (3, 4):
+        body = saved(smooth(20, 30, samples), "WEBP", quality=80)
+        np.testing.assert_array_equal(together(decoded(body)), np.asarray(opened(body)))
+
+
+@pytest.mark.parametrize("form", ["WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_orientation(form: str, orientation: int) -> None:
+    if form == "WEBP":
+        body = saved(smooth(8, 12), form, lossless=True, exif=b"Exif\0\0" + exif(orientation))
+    else:
+        body = saved(smooth(8, 12), form, tiffinfo={274: orientation})
+    turned = np.rot90(smooth(8, 12), {1: 0, 3: 2, 6: 3, 8: 1}[orientation])
+    np.testing.assert_array_equal(decoded(body).pixels, turned)
+
+
+@pytest.mark.parametrize("form", ["WEBP", "TIFF", "JPEG2000", "PNG", "JPEG"])
+def test_profiles_are_kept(form: str) -> None:
+    from PIL import ImageCms  # noqa: PLC0415 - the maker of the one profile
+
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    body = saved(smooth(8, 8), form, icc_profile=profile)
+    if form == "JPEG2000":  # Pillow writes none
+        assert decoded(body).icc_profile is None
+        return
+    image = decoded(body)
+    assert image.icc_profile == profile
+    assert np.abs(image.to_srgb().astype(int) - image.pixels).max() <= 1
+    with pytest.raises(LimitError, match="icc_profile_bytes=99"):
+        open_web(body, limits=Limits(icc_profile_bytes=99))
+
+
+def test_pages_of_a_tiff() -> None:
+    pages: list[NDArray[Any]] = [noise((5, 6)), noise((3, 4), 16), noise((2, 7, 3))]
+    first, *more = map(Pillow.fromarray, pages)
+    body = saved(first, "TIFF", save_all=True, append_images=more)
+    for number, pixels in enumerate(pages, start=1):
+        image = decode_web(body, ID.with_frame(number))
+        np.testing.assert_array_equal(image.pixels, pixels)
+        assert (image.frame_number, image.number_of_frames) == (number, 3)
+
+
+def test_white_is_zero() -> None:
+    levels = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    image = decoded(saved(levels, "TIFF", tiffinfo={262: 0}))
+    assert image.photometric_interpretation == "MONOCHROME1"
+    with opened(saved(levels, "TIFF", tiffinfo={262: 0})) as picture:
+        np.testing.assert_array_equal(image.to_display(), np.asarray(picture))
+
+
+def test_multiplied_alpha_is_divided_again() -> None:
+    straight = noise((6, 6, 4))
+    alpha = straight[..., 3:] / 255
+    multiplied = straight.copy()
+    multiplied[..., :3] = np.rint(straight[..., :3] * alpha)
+    found = together(decoded(changed(saved(multiplied, "TIFF"), 338, 1)))
+    assert (np.abs(found[..., :3].astype(int) - straight[..., :3]) <= np.ceil(0.5 / np.maximum(alpha, 1e-9))).all()
+    np.testing.assert_array_equal(found[..., 3], straight[..., 3])
+
+
+def changed(body: bytes, tag: int, value: int) -> bytes:
+    """A little-endian TIFF with another value in an entry that holds one."""
+    start = int.from_bytes(body[4:8], "little")
+    for entry in range(start + 2, start + 2 + 12 * int.from_bytes(body[start : start + 2], "little"), 12):
+        if int.from_bytes(body[entry : entry + 2], "little") == tag:
+            kind = "<H" if body[entry + 2] == 3 else "<I"
+            place = bytearray(body)
+            struct.pack_into(kind, place, entry + 8, value)
+            return bytes(place)
+    raise AssertionError(f"no entry {tag}")
+
+
+GREY = saved(noise((9, 13)), "TIFF")
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "error", "message"),
+    [
+        (256, 70_000, TruncatedError, "cannot hold its pixels"),
+        (257, 30_000, SplitError, "strips or tiles"),
+        (257, 0, DecodeError, "0 × 13"),
+        (258, 7, DecodeError, "7 bits"),
+        (259, 6, DecodeError, "compression 6"),
+        (262, 8, DecodeError, "interpretation 8"),
+        (273, 1 << 20, TruncatedError, "too early"),
+        (278, 4, SplitError, "1 strips or tiles"),
+        (278, 0, SplitError, "no rows"),
+        (279, 0, TruncatedError, "0 bytes"),
+    ],
+)
+def test_tiffs_that_contradict_themselves(tag: int, value: int, error: type[ImageLoadError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        decoded(changed(GREY, tag, value))
+
+
+def test_directories_that_come_around_again() -> None:
+    start = int.from_bytes(GREY[4:8], "little")
+    end = start + 2 + 12 * int.from_bytes(GREY[start : start + 2], "little")
+    with pytest.raises(SplitError, match="come around"):
+        open_web(GREY[:end] + GREY[4:8] + GREY[end + 4 :])
+    with pytest.raises(SplitError, match="no directory"):
+        open_web(GREY[:4] + bytes(4) + GREY[8:])
+
+
+def test_a_large_tiff_is_refused_by_its_header() -> None:
+    with pytest.raises(LimitError, match="frame_pixels"):
+        decoded(changed(changed(GREY, 256, 60_000), 257, 60_000))
+
+
+def test_a_jpeg_inside_a_tiff_has_its_end() -> None:
+    body = saved(smooth(40, 40), "TIFF", compression="jpeg")
+    assert np.abs(decoded(body).pixels.astype(int) - smooth(40, 40)).max() < 20
+    with opened(body) as picture:
+        assert isinstance(picture, TiffImagePlugin.TiffImageFile)
+        (count,) = picture.tag_v2[279]
+    with pytest.raises(TruncatedError, match="end marker"):
+        decoded(changed(body, 279, count - 20))
+
+
+def test_jpeg_with_alpha_inside_a_tiff_is_refused() -> None:
+    """libtiff would hand out colours that are multiplied by it."""
+    with pytest.raises(DecodeError, match="with alpha"):
+        decoded(saved(smooth(16, 16, 4), "TIFF", compression="jpeg"))
+
+
+JP2 = saved(noise((9, 13, 4)), "JPEG2000")
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        (b"\x00\x03\x00\x01\x00\x00", b"\x00\x03\x00\x02\x00\x00", "premultiplied"),
+        (b"colr\x01\x00\x00\x00\x00\x00\x10", b"colr\x01\x00\x00\x00\x00\x00\x12", "sYCC"),
+        (b"cdef", b"pclr", "palette"),
+    ],
+)
+def test_jp2_colours_that_would_come_out_as_others(was: bytes, becomes: bytes, message: str) -> None:
+    assert JP2.count(was) == 1
+    with pytest.raises(DecodeError, match=message):
+        open_web(JP2.replace(was, becomes))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp_chunks_that_contradict_themselves(mode: str) -> None:
+    body = saved(smooth(8, 8, len(mode)), "WEBP")
+    assert b"VP8 " in body
+    with pytest.raises(SplitError, match="no picture"):
+        open_web(body.replace(b"VP8 ", b"VP9 "))
+    with pytest.raises(ImageLoadError):
+        open_web(body.replace(b"\x9d\x01\x2a", b"\x9d\x01\x2b"))
+
+
+def test_gif_blocks_that_are_none() -> None:
+    body = saved(PICTURES["P"], "GIF")
+    with pytest.raises(SplitError, match="no picture among"):
+        open_web(body[:10] + b"\0\0\0;")
+    with pytest.raises(SplitError, match="no GIF block"):
+        open_web(body[:10] + b"\0\0\0!" + b"\xf9\0" + b"?")
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "error", "message"),
+    [
+        (30, 1, DecodeError, "compression 1"),
+        (28, 5, DecodeError, "5 bits"),
+        (14, 12, DecodeError, "header of 12 bytes"),
+        (22, 77, TruncatedError, "too early"),
+    ],
+)
+def test_bmps_that_are_refused(at: int, value: int, error: type[ImageLoadError], message: str) -> None:
+    body = bytearray(saved(noise((9, 13, 3)), "BMP"))
+    body[at] = value
+    with pytest.raises(error, match=message):
+        decoded(bytes(body))
+
+
+@pytest.mark.parametrize("form", ["JPEG2000", "TIFF", "WEBP", "GIF", "BMP"])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_changed_byte_gives_a_picture_of_its_size_or_a_typed_error(form: str, data: st.DataObject) -> None:
+    body = bytearray(saved(PICTURES["P" if form == "GIF" else "RGB"], form))
+    body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        image = decoded(bytes(body), limits=Limits(frame_pixels=1 << 20))
+    except ImageLoadError:
+        return
+    assert image.pixels.size >= 1
