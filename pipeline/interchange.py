@@ -126,7 +126,7 @@ class Interchange(SessionLife):
         """The pixels of a series as a dask array, one chunk an image, in the order of the series.
 
         Nothing is loaded before it is computed, and then only the images that are needed; they go into the cache. Whatever
-        ends a computation early (a chunk that fails, Ctrl-C) ends its loads as well. It is computed in threads of this
+        ends a computation early (a chunk that fails, Ctrl-C) ends the loads it waits for as well. It is computed in threads of this
         process; on the session's own loop by `await asyncio.to_thread(array.compute)`.
 
         Args:
