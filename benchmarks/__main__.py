@@ -19,6 +19,7 @@ from benchmarks.plot import plot
 NAMES = (
     "series",
     "folder",
+    "listing",
     "first",
     "memory",
     "growth",
