@@ -1,4 +1,4 @@
-"""Four bytes are found wherever they stand, as a regular expression finds them."""
+"""Four bytes are found at every even offset where they stand, as a regular expression finds them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PIECES = st.sampled_from([TAG, TAG[:2], TAG[2:], TAG[1:3], b"\xfe", b"\x00", b"a
 @pytest.fixture(autouse=True)
 def short_windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(byte_search, "_WINDOW", 8)
-    monkeypatch.setattr(byte_search, "_SHORT", 16)
     yield  # noqa: PT022 - hypothesis runs many examples in one set-up
 
 
 @given(st.lists(PIECES, max_size=20).map(b"".join))
 def test_all_are_found_in_order(data: bytes) -> None:
-    assert list(find_tag(data, TAG)) == [match.start() for match in re.finditer(b"(?=" + re.escape(TAG) + b")", data)]
+    found = [match.start() for match in re.finditer(b"(?=" + re.escape(TAG) + b")", data)]
+    assert list(find_tag(data, TAG)) == [at for at in found if at % 2 == 0]
 
 
 @given(st.lists(PIECES, max_size=20).map(b"".join))
