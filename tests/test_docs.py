@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.documents import DOCUMENTS, ROOT, anchors, blocks, links
+from tests.support.documents import DOCUMENTS, ROOT, Block, anchors, blocks, links
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cornerstream.phantom import PhantomStudy
+
 OTHERS = [document for document in DOCUMENTS if document.name != "README.md"]  # the README has a test file of its own
+OTHER_PYTHON = [block for document in OTHERS for block in blocks(document) if block.language == "python"]
 LANGUAGES = {"python", "pycon", "bash", "sh", "toml", "text", "json", "http"}
 
 
@@ -45,8 +48,9 @@ def test_code_blocks_name_their_language(document: Path) -> None:
     assert {block.language for block in blocks(document)} <= LANGUAGES
 
 
-def test_python_of_other_documents_runs(tmp_path: Path) -> None:
-    for block in (block for document in OTHERS for block in blocks(document) if block.language == "python"):
-        command = [sys.executable, "-W", "error", "-c", block.code]
-        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
-        assert (run.returncode, run.stderr) == (0, ""), f"{block}\n{run.stdout}"
+@pytest.mark.parametrize("block", OTHER_PYTHON, ids=str)
+def test_python_of_other_documents_runs(block: Block, tmp_path: Path, small_study: PhantomStudy) -> None:
+    (tmp_path / "scans").symlink_to(small_study.folder)  # as the README has them
+    command = [sys.executable, "-W", "error", "-c", block.code]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    assert (run.returncode, run.stderr) == (0, ""), f"{block}\n{run.stdout}"
