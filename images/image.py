@@ -114,9 +114,13 @@ class Image(FrameMetadata):
         """The same image with its pixels where they are wanted; this one where they are there already.
 
         Raises:
-            DecodeError: The target has another shape, or cannot hold one of the values.
+            DecodeError: The target has another shape, or cannot hold one of the values; it names the image.
         """
-        pixels = target.place(self.pixels)
+        try:
+            pixels = target.place(self.pixels)
+        except DecodeError as error:
+            error.about(self.image_id)
+            raise
         return self if pixels is self.pixels else replace(self, pixels=pixels)
 
     def composed(self, background: Background = 0.0) -> Self:

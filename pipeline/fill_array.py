@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cornerstream.images.display import to_modality
-from cornerstream.images.errors import ImageLoadError, LimitError
+from cornerstream.images.errors import DecodeError, LimitError
 from cornerstream.images.pixel_target import PixelTarget
 from cornerstream.images.volume import Place as PlaceInSpace
 from cornerstream.ranks import Lane, Rank, RankCell
@@ -206,13 +206,13 @@ def put(image: Image, out: NDArray[np.generic], *, modality: bool = False) -> ND
     Raises:
         DecodeError: `out` has another shape, or its dtype cannot hold one of the values.
     """
+    if not modality or out.shape != image.pixels.shape:
+        image.placed(PixelTarget(out))
+        return out
     try:
-        if modality and out.shape == image.pixels.shape:
-            for rows in _blocks(out):  # so that float64 is never needed for more than a block
-                PixelTarget(out[rows]).place(to_modality(image, image.pixels[rows]))
-        else:
-            image.placed(PixelTarget(out))
-    except ImageLoadError as error:
+        for rows in _blocks(out):  # so that float64 is never needed for more than a block
+            PixelTarget(out[rows]).place(to_modality(image, image.pixels[rows]))
+    except DecodeError as error:
         error.about(image.image_id)
         raise
     return out

@@ -174,6 +174,9 @@ async def test_one_slice_that_differs_is_named(tmp_path: Path) -> None:
             await session.volume(series)
         with pytest.raises(DecodeError, match=r"0003\.dcm.*shape"):
             await session.array(series, modality=True)
+        await session.load(series[3])
+        with pytest.raises(DecodeError, match=r"0003\.dcm.*shape"):  # out of the cache as well
+            await session.array(series)
 
 
 async def test_a_broken_slice_is_named_and_nothing_goes_on(tmp_path: Path) -> None:
@@ -206,6 +209,15 @@ async def test_an_array_above_the_limit_is_refused_before_it_is_made(tmp_path: P
         assert (await session.array(series)).nbytes == 240
         with pytest.raises(LimitError, match="is 480 bytes, above the limit volume_bytes=240"):
             await session.array(series, modality=True)
+
+
+async def test_modality_values_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    write_slices(tmp_path, 3, lambda index: {"RescaleSlope": "1e60" if index == 1 else 1})
+    async with Session() as session:
+        (series,) = await session.folder(tmp_path)
+        with pytest.raises(DecodeError, match=r"0001\.dcm.*do not fit float32"):
+            await session.array(series, modality=True)
+        assert (await session.array(series, modality=True, dtype=np.float64)).max() > 1e61
 
 
 def test_more_than_memory_is_a_typed_error() -> None:
