@@ -88,6 +88,7 @@ def add_slices(sampled: Sampled, slices: Sequence[Slice]) -> Sampled:
     Raises:
         GeometryError: An image does not lie where the volume has it, or is of another size, or in colour.
     """
+    sampled = _writable(sampled)
     for number, image in slices:
         _check(sampled.geometry, number, image)
         _add(sampled, number, image)
@@ -103,6 +104,7 @@ def pixels_of(sampled: Sampled) -> NDArray[np.float32]:
 
 def spline_pixels_of(sampled: Sampled) -> NDArray[np.float32]:
     """The pixels of a plane all of whose slices have come, by a cubic B-spline through them (`stack` is used up)."""
+    sampled = _writable(sampled)
     points, stack = sampled.points, sampled.stack
     if stack is None:
         return pixels_of(sampled)
@@ -128,6 +130,14 @@ def scipy_ndimage() -> Any:
         return import_module("scipy.ndimage")
     except ImportError as error:
         raise ImageLoadError("planes through a volume need SciPy: pip install 'cornerstream[derived]'") from error
+
+
+def _writable(sampled: Sampled) -> Sampled:
+    """The same where its arrays can be written to; what came from another process cannot."""
+    if sampled.total.flags.writeable:
+        return sampled
+    stack = None if sampled.stack is None else sampled.stack.copy()
+    return replace(sampled, total=sampled.total.copy(), weight=sampled.weight.copy(), stack=stack)
 
 
 def _combined(sampled: Sampled, values: NDArray[np.float32], has: NDArray[np.bool_]) -> NDArray[np.float32]:

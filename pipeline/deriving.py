@@ -205,4 +205,5 @@ def _series_of_planes(address: PlaneAddress, geometry: VolumeGeometry, of: Serie
         columns=first.columns,
         image_bytes=4 * first.rows * first.columns,
         places=tuple(replace(place, image_position_patient=address.at(number).origin) for number in numbers),
+        home=of.home,
     )

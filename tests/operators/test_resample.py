@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -162,16 +163,28 @@ async def test_disposed_before_it_has_begun_nothing_is_loaded(workers: ExecutorW
     assert loaded == []
 
 
-@pytest.mark.parametrize("sampling", [Sampling("nearest"), Sampling("cubic"), Sampling(slab=4.0, combine="maximum")])
-async def test_workers_may_be_processes(sampling: Sampling) -> None:
-    """What a worker gets and gives back travels: as a process would have it."""
-    import pickle  # noqa: PLC0415 - here only
+def travelled(value: Any) -> Any:
+    """As another process has it: its arrays cannot be written to."""
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return pickle.loads(data, buffers=[bytes(buffer) for buffer in buffers])
 
-    class Travelling:
-        async def run(self, function: Any, /, *args: object, holds_lock: bool = False) -> Any:
-            return pickle.loads(pickle.dumps(function(*pickle.loads(pickle.dumps(args)))))
 
-    heard = Heard(rx.just(request(10, sampling)).pipe(resample(at_once, Travelling(), DEFAULT_LIMITS)))
-    await heard.over.wait()
-    assert heard.error is None
-    assert heard.images[-1].quality is ImageQuality.COMPLETE
+class Travelling:
+    """Workers whose arguments and answers travel."""
+
+    async def run(self, function: Any, /, *args: object, holds_lock: bool = False) -> Any:
+        return travelled(function(*travelled(args)))
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling("nearest"), Sampling(), Sampling("cubic"), Sampling(slab=4.0, combine="maximum")]
+)
+async def test_workers_may_be_processes(sampling: Sampling, workers: ExecutorWorkers) -> None:
+    images = []
+    for one in (Travelling(), workers):
+        heard = Heard(rx.just(request(10, sampling)).pipe(resample(at_once, one, DEFAULT_LIMITS)))
+        await heard.over.wait()
+        assert heard.error is None
+        images.append(heard.images[-1])
+    np.testing.assert_array_equal(images[0].pixels, images[1].pixels)

@@ -51,6 +51,33 @@ async def test_planes_are_a_series_that_streams(plane: Orientation) -> None:
         assert image.pixel_spacing == (1.0, 1.0) == place.pixel_spacing
 
 
+async def test_planes_scroll_and_are_prefetched() -> None:
+    slices = HeldSlices(MADE, held=False)
+    async with nothing_left(), session_of(slices) as session:
+        series = session.mpr(slices.series, "sagittal")
+        await session.prefetch(series, around=7)
+        assert all(session.cached(image_id) for image_id in series)
+        shown: list[Image] = []
+        with session.scroll(series) as scroll:
+            scroll.images.subscribe(shown.append)
+            scroll.to(12)
+            for _ in range(100):
+                await turns(1)
+                if shown:
+                    break
+        assert shown[-1].image_id == series[12]
+
+
+async def test_planes_of_an_uneven_tilted_series_are_an_even_straight_volume() -> None:
+    slices = HeldSlices(made_volume((0, 1, 2, 3, 7, 11, 15), shear=(0.0, 0.4)), held=False)
+    async with nothing_left(), session_of(slices) as session:
+        volume = await session.volume(session.mpr(slices.series, "axial", spacing=1.0, step=1.0))
+    assert volume.geometry.is_even
+    assert not volume.geometry.is_sheared
+    assert volume.spacing == (1.0, 1.0, 1.0)
+    assert volume.array.dtype == np.float32
+
+
 async def test_an_image_says_where_it_lies_and_how_it_is_shown() -> None:
     slices = HeldSlices(MADE, held=False)
     async with nothing_left(), session_of(slices) as session:
