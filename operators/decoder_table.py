@@ -6,94 +6,29 @@ is chosen before decoding, by preference and by what is installed; another one i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import UnsupportedTransferSyntaxError
+from cornerstream.operators.decoder import CODECS, Decoder, TransferSyntax
+from cornerstream.operators.decoder_plug_ins import DecoderPlugIns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from cornerstream.images.frames import DecodedFrame, EncodedFrame
-
-_CODECS = "cornerstream.operators.codecs."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoder:
-    """One row: a function, what it needs, and what is known about it.
-
-    Attributes:
-        name: What `prefer` selects it by.
-        function: `module:function`; called with an `EncodedFrame`, on a worker.
-        module: What must be importable; empty if nothing beyond the base needs be.
-        install: What to install where that is missing.
-        releases_gil: Threads beside the event loop go on while it decodes.
-        crash_safe: Corrupt input was never seen to crash or hang it, behind the guards of `operators/codecs`: from
-            1,300 damaged frames of the simplest to 37,000 of JPEG-LS (`tests/hostile/test_damaged_codestreams.py` has a few hundred of each).
-            It is no promise: what must survive any frame decodes in processes.
-        reason: Why it stands where it stands.
-    """
-
-    name: str
-    function: str
-    module: str = ""
-    install: str = ""
-    releases_gil: bool = True
-    crash_safe: bool = True
-    reason: str = ""
-
-    @property
-    def available(self) -> bool:
-        """Everything it needs is installed."""
-        return not self.module or _importable(self.module)
-
-    def load(self) -> Callable[[EncodedFrame], DecodedFrame]:
-        """Import the function."""
-        module, _, name = self.function.partition(":")
-        function: Callable[[EncodedFrame], DecodedFrame] = getattr(import_module(module), name)
-        return function
-
-
-@dataclass(frozen=True, slots=True)
-class TransferSyntax:
-    """One transfer syntax and its decoders, the preferred one first."""
-
-    uid: str
-    name: str
-    decoders: tuple[Decoder, ...]
-
-    @property
-    def decoder(self) -> Decoder | None:
-        """The decoder that is chosen when none is asked for; `None` where none is installed."""
-        return next((decoder for decoder in self.decoders if decoder.available), None)
-
-    @property
-    def available(self) -> bool:
-        """A decoder is installed."""
-        return self.decoder is not None
-
-    @property
-    def install(self) -> str:
-        """What to install for the preferred decoder."""
-        return self.decoders[0].install
+    from collections.abc import Mapping, Sequence
 
 
 def _imagecodecs(codec: str, function: str, reason: str, name: str = "imagecodecs") -> Decoder:
     return Decoder(
-        name=name, function=_CODECS + function, module=f"imagecodecs.{codec}", install="imagecodecs", reason=reason
+        name=name, function=CODECS + function, module=f"imagecodecs.{codec}", install="imagecodecs", reason=reason
     )
 
 
 NATIVE = "numpy"
-_NATIVE = Decoder(name=NATIVE, function=f"{_CODECS}native:decode_native", reason="nothing to decode")
+_NATIVE = Decoder(name=NATIVE, function=f"{CODECS}native:decode_native", reason="nothing to decode")
 _RLE = _imagecodecs("_imcd", "rle:decode_rle", "as fast as pylibjpeg-rle, releases the lock, checks every segment")
 _RLE_2 = Decoder(
     name="pylibjpeg-rle",
-    function=f"{_CODECS}rle:decode_pylibjpeg_rle",
+    function=f"{CODECS}rle:decode_pylibjpeg_rle",
     module="rle",
     install="pylibjpeg-rle",
     releases_gil=False,
@@ -105,7 +40,7 @@ _JPEGLS = _imagecodecs("_jpegls", "jpegls:decode_jpegls", "CharLS 2, four times 
 _J2K = _imagecodecs("_jpeg2k", "jpeg2000:decode_jpeg2000", "OpenJPEG, releases the lock")
 _J2K_2 = Decoder(
     name="pylibjpeg-openjpeg",
-    function=f"{_CODECS}jpeg2000:decode_openjpeg",
+    function=f"{CODECS}jpeg2000:decode_openjpeg",
     module="openjpeg",
     install="pylibjpeg-openjpeg",
     releases_gil=False,
@@ -116,7 +51,7 @@ _HTJ2K = _imagecodecs("_htj2k", "htj2k:decode_htj2k", "OpenJPH: twice as fast as
 _HTJ2K_LOSSY = _imagecodecs("_jpeg2k", "jpeg2000:decode_jpeg2000", "OpenJPEG clamps overshoot, OpenJPH wraps it")
 _JPEGXL = _imagecodecs("_jpegxl", "jpegxl:decode_jpegxl", "libjxl, the reference implementation")
 _DEFLATED = Decoder(
-    name="zlib", function=f"{_CODECS}deflated_frame:decode_deflated_frame", reason="standard library, output bounded"
+    name="zlib", function=f"{CODECS}deflated_frame:decode_deflated_frame", reason="standard library, output bounded"
 )
 
 # UIDs and names of PS3.6 table A-1.
@@ -148,41 +83,57 @@ _ROWS = (
 TABLE: Mapping[str, TransferSyntax] = MappingProxyType({row.uid: row for row in _ROWS})
 
 
+decoder_plug_ins = DecoderPlugIns()
+"""Decoders beyond the table; `register_decoder` fills it, and other distributions do."""
+
+
 def transfer_syntaxes() -> tuple[TransferSyntax, ...]:
     """Every transfer syntax of the table, in its order."""
     return tuple(TABLE.values())
 
 
+def all_transfer_syntaxes() -> tuple[TransferSyntax, ...]:
+    """As `transfer_syntaxes`, with what was registered and what other distributions bring."""
+    others = [uid for uid in decoder_plug_ins.uids() if uid not in TABLE]
+    rows = [_row(uid) for uid in (*TABLE, *others)]
+    return tuple(_joined(row, decoder_plug_ins.of_others(row.uid)) for row in rows if row is not None)
+
+
 def decoder_names() -> frozenset[str]:
-    """What `prefer` can name."""
+    """What `prefer` can name without a plug-in."""
     return frozenset(decoder.name for row in TABLE.values() for decoder in row.decoders)
 
 
 def check_known(transfer_syntax_uid: str) -> None:
-    """Refuse what no decoder of the table decodes, installed or not.
+    """Refuse what no decoder decodes, installed or not.
 
     Raises:
-        UnsupportedTransferSyntaxError: The transfer syntax is not in the table.
+        UnsupportedTransferSyntaxError: The transfer syntax is not in the table, nor in that of a plug-in.
     """
-    if transfer_syntax_uid not in TABLE:
+    if transfer_syntax_uid not in TABLE and _row(transfer_syntax_uid) is None:
         raise _unknown(transfer_syntax_uid)
 
 
-def decoder_for(transfer_syntax_uid: str, prefer: str | None = None) -> Decoder:
+def decoder_for(transfer_syntax_uid: str, prefer: str | Decoder | None = None) -> Decoder:
     """Choose the decoder of a transfer syntax.
 
     Args:
         transfer_syntax_uid: The transfer syntax of the frame.
-        prefer: A decoder's name; it is taken wherever it decodes the transfer syntax, and the table's order otherwise.
+        prefer: A decoder's name; it is taken wherever it decodes the transfer syntax, and the table's order otherwise. A
+            decoder itself was chosen before, and is taken.
 
     Raises:
-        UnsupportedTransferSyntaxError: The transfer syntax is not in the table, or what decodes it is not installed.
-        ValueError: No decoder of the table has the name `prefer`.
+        UnsupportedTransferSyntaxError: The transfer syntax is not in the table, or what decodes it is not installed, or
+            several distributions have a decoder for it and none is preferred.
+        ValueError: No decoder has the name `prefer`.
     """
-    check_known(transfer_syntax_uid)
-    row = TABLE[transfer_syntax_uid]
-    preferred = next(_named(row, prefer), None) if prefer else None
-    decoder = row.decoder if preferred is None else preferred
+    if isinstance(prefer, Decoder):
+        return prefer
+    row = _row(transfer_syntax_uid)
+    if row is None:
+        raise _unknown(transfer_syntax_uid)
+    preferred = _named(row, prefer) if prefer else None
+    decoder = preferred or _first(row)
     if decoder is None or not decoder.available:
         missing = (decoder or row.decoders[0]).install
         raise UnsupportedTransferSyntaxError(
@@ -192,20 +143,58 @@ def decoder_for(transfer_syntax_uid: str, prefer: str | None = None) -> Decoder:
     return decoder
 
 
+def settled(decoder: Decoder, prefer: str | Decoder | None) -> str | Decoder | None:
+    """What a worker prefers: one of its own process looks in the table again, a plug-in's decoder travels with the frame."""
+    return prefer if decoder.built_in else decoder
+
+
 def checked_name(name: str | None) -> str | None:
     """The name of a decoder, or `None`.
 
     Raises:
-        ValueError: No decoder of the table has that name.
+        ValueError: No decoder of the table, or of a plug-in, has that name.
     """
-    if name is not None and name not in decoder_names():
-        raise ValueError(f"no decoder is named {name!r}; there are {', '.join(sorted(decoder_names()))}")
-    return name
+    if name is None or name in decoder_names() or name in decoder_plug_ins.names():
+        return name
+    known = ", ".join(sorted(decoder_names() | decoder_plug_ins.names()))
+    raise ValueError(f"no decoder is named {name!r}; there are {known}{decoder_plug_ins.broken_hint()}")
 
 
-def _named(row: TransferSyntax, name: str) -> Iterator[Decoder]:
+def _row(uid: str) -> TransferSyntax | None:
+    """What there is for a transfer syntax: what was registered, else the table, else what other distributions bring."""
+    row, registered = TABLE.get(uid), decoder_plug_ins.registered(uid)
+    if row is not None and registered is None:
+        return row
+    if registered is not None:
+        return _joined(registered, () if row is None else row.decoders)
+    found = decoder_plug_ins.of_others(uid)
+    return TransferSyntax(uid, decoder_plug_ins.name_of(uid), tuple(found)) if found else None
+
+
+def _joined(row: TransferSyntax, more: Sequence[Decoder]) -> TransferSyntax:
+    others = tuple(decoder for decoder in more if decoder not in row.decoders)
+    return TransferSyntax(row.uid, row.name, (*row.decoders, *others)) if others else row
+
+
+def _first(row: TransferSyntax) -> Decoder | None:
+    """The first that is installed; which of several distributions' comes first is not for us to say."""
+    decoder = row.decoder
+    claimed = {other.distribution for other in row.decoders} if decoder is not None and decoder.distribution else set()
+    if len(claimed) > 1:
+        names = ", ".join(f"{other.name} of {other.distribution}" for other in row.decoders)
+        raise UnsupportedTransferSyntaxError(
+            f"several distributions decode {row.name} ({row.uid}): {names}; say which by prefer_decoder=",
+            transfer_syntax_uid=row.uid,
+        )
+    return decoder
+
+
+def _named(row: TransferSyntax, name: str) -> Decoder | None:
+    found = next((decoder for decoder in row.decoders if decoder.name == name), None)
+    if found is not None or name in decoder_names():
+        return found
     checked_name(name)
-    return (decoder for decoder in row.decoders if decoder.name == name)
+    return next((decoder for decoder in decoder_plug_ins.of_others(row.uid) if decoder.name == name), None)
 
 
 def _unknown(uid: str) -> UnsupportedTransferSyntaxError:
@@ -215,11 +204,6 @@ def _unknown(uid: str) -> UnsupportedTransferSyntaxError:
 
     name = UID_dictionary.get(uid, (uid,))[0]  # of whatever a stranger wrote: pydicom's UID would warn
     named = uid if name == uid else f"{name} ({uid})"
-    return UnsupportedTransferSyntaxError(f"no decoder for the transfer syntax {named}", transfer_syntax_uid=uid)
-
-
-def _importable(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package above the module is missing
-        return False
+    return UnsupportedTransferSyntaxError(
+        f"no decoder for the transfer syntax {named}{decoder_plug_ins.broken_hint()}", transfer_syntax_uid=uid
+    )

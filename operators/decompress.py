@@ -7,31 +7,38 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import DecodeError
+from cornerstream.images.frames import DecodedFrame
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.codecs.description import check_description, frame_shape, stored_dtype
 from cornerstream.operators.codecs.guards import translated
-from cornerstream.operators.decoder_table import NATIVE, decoder_for
+from cornerstream.operators.decoder_table import NATIVE, decoder_for, settled
 from cornerstream.operators.map_ordered import Ready, map_ordered
+from cornerstream.operators.protocols import idle_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reactivex import Observable
 
-    from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.images.frames import EncodedFrame
+    from cornerstream.images.metadata import FrameMetadata
     from cornerstream.images.pixel_target import PixelTarget
+    from cornerstream.operators.decoder import Decoder
     from cornerstream.operators.protocols import Workers
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")  # what else has one sample is not yet what is delivered
+_LARGE_PIXELS = 1 << 21  # decoding fewer is done before threads would have begun to pay
 _INLINE_BYTES = 1 << 20  # masking so many takes a fraction of a millisecond, the way to a worker and back as long
 
 
-def decode_frame(frame: EncodedFrame, prefer: str | None = None, limits: Limits = DEFAULT_LIMITS) -> DecodedFrame:
+def decode_frame(
+    frame: EncodedFrame, prefer: str | Decoder | None = None, limits: Limits = DEFAULT_LIMITS
+) -> DecodedFrame:
     """Decode one frame.
 
     Args:
         frame: The complete bytes of one frame.
-        prefer: Name of a decoder to take where it decodes the frame's transfer syntax.
+        prefer: Name of a decoder to take where it decodes the frame's transfer syntax; or the decoder that was chosen.
         limits: `frame_pixels` bounds what is allocated.
 
     Returns:
@@ -47,6 +54,8 @@ def decode_frame(frame: EncodedFrame, prefer: str | None = None, limits: Limits 
     decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
     check_description(frame.metadata, limits)
     with translated(decoder.name):
+        if not decoder.built_in:
+            _guard(frame, decoder)
         decoded = decoder.load()(frame)
     _check_result(decoded, decoder.name)
     if frame.target is not None and decoded.pixels.ndim == 2 and decoded.photometric_interpretation in _GREY:
@@ -70,7 +79,8 @@ def decompress(
         result   ──────ab───c─|
 
     Order is the source's; at most `max_concurrent` frames are with the workers; the first error ends the sequence;
-    dispose drops what waits, and the result of what a worker cannot stop. Native frames up to a mebibyte are only looked at
+    dispose drops what waits, and the result of what a worker cannot stop. A large frame gets the threads of workers that
+    have nothing to do, where its decoder can use them. Native frames up to a mebibyte are only looked at
     or masked, which is done at once.
 
     Args:
@@ -90,14 +100,30 @@ def decompress(
     def decode(frame: EncodedFrame) -> Awaitable[DecodedFrame]:
         """Choose, then hand over."""
         decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
-        frame = frame if target is None else replace(frame, target=target)
-        return workers.run(decode_frame, frame, prefer, limits, holds_lock=not decoder.releases_gil)
+        threads = threads_for(frame.metadata, workers)
+        if threads > 1 or target is not None:
+            frame = replace(frame, target=target, threads=threads)
+        return workers.run(decode_frame, frame, settled(decoder, prefer), limits, holds_lock=not decoder.releases_gil)
 
     return map_ordered(decode, max_concurrent, at_once=at_once)
 
 
-def _check_result(frame: DecodedFrame, name: str) -> None:
+def threads_for(metadata: FrameMetadata, workers: Workers) -> int:
+    """How many threads a decoder may use for one frame: those of the workers that have nothing to do, if it is large."""
+    return max(1, idle_of(workers)) if metadata.rows * metadata.columns >= _LARGE_PIXELS else 1
+
+
+def _guard(frame: EncodedFrame, decoder: Decoder) -> None:
+    """The table's own decoders look at their codestreams themselves; others need not."""
+    from cornerstream.operators.codecs.check_codestream import check_codestream  # noqa: PLC0415 - for plug-ins only
+
+    check_codestream(frame, decoder)
+
+
+def _check_result(frame: object, name: str) -> None:
     """Whatever a decoder returns has the shape and dtype of its description, or is an error."""
+    if not isinstance(frame, DecodedFrame):
+        raise DecodeError(f"{name} returned {type(frame).__name__}, not a DecodedFrame")
     shape, dtype = frame_shape(frame.metadata), stored_dtype(frame.metadata)
     if frame.pixels.shape != shape or frame.pixels.dtype != dtype:
         found = f"{frame.pixels.shape} of {frame.pixels.dtype}"

@@ -9,8 +9,8 @@ from reactivex import operators as ops
 
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
-from cornerstream.operators.decoder_table import decoder_for
-from cornerstream.operators.decompress import decode_frame
+from cornerstream.operators.decoder_table import NATIVE, decoder_for, settled
+from cornerstream.operators.decompress import decode_frame, threads_for
 from cornerstream.operators.frame_index import open_index
 from cornerstream.operators.map_ordered import map_ordered
 
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.pixel_target import PixelTarget
+    from cornerstream.operators.decoder import Decoder
     from cornerstream.operators.frame_index import FrameIndex
     from cornerstream.operators.protocols import Workers
+
+_SMALL_BYTES = 1 << 20
 
 
 def read_current(index: FrameIndex, frame_number: int, image_id: ImageId | None = None) -> EncodedFrame:
@@ -35,9 +38,10 @@ def read_decoded(
     index: FrameIndex,
     frame_number: int,
     image_id: ImageId,
-    prefer: str | None,
+    prefer: str | Decoder | None,
     limits: Limits,
     target: PixelTarget | None,
+    threads: int = 1,
 ) -> DecodedFrame:
     """Read one frame of the file as it is now, and decode it: two steps that share one way to a worker.
 
@@ -45,7 +49,9 @@ def read_decoded(
         ImageLoadError: As `FrameIndex.read_current` and `decode_frame`.
     """
     frame = index.read_current(frame_number, image_id)
-    return decode_frame(frame if target is None else replace(frame, target=target), prefer, limits)
+    if threads > 1 or target is not None:
+        frame = replace(frame, target=target, threads=threads)
+    return decode_frame(frame, prefer, limits)
 
 
 def read_frame(
@@ -74,6 +80,7 @@ def read_and_decompress(
     prefer: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     target: PixelTarget | None = None,
+    brief: Workers | None = None,
 ) -> Callable[[Observable[FrameIndex]], Observable[DecodedFrame]]:
     """Read one frame of each indexed file and decode it, in one go on one worker.
 
@@ -90,14 +97,23 @@ def read_and_decompress(
         prefer: Name of a decoder to take where it decodes a frame's transfer syntax.
         limits: `frame_pixels` bounds what is allocated.
         target: Where the pixels of the one frame are wanted.
+        brief: Workers for what takes less time than the way to a worker, if there are such.
     """
 
     def read(index: FrameIndex) -> Awaitable[DecodedFrame]:
         decoder = decoder_for(index.metadata.transfer_syntax_uid, prefer)
-        arguments = (index, image_id.number, image_id, prefer, limits, target)
+        threads = threads_for(index.metadata.shared, workers)
+        arguments = (index, image_id.number, image_id, settled(decoder, prefer), limits, target, threads)
+        if brief is not None and decoder.name == NATIVE and _is_small(index):
+            return brief.run(read_decoded, *arguments)
         return workers.run(read_decoded, *arguments, holds_lock=not decoder.releases_gil)
 
     return map_ordered(read, 1)
+
+
+def _is_small(index: FrameIndex) -> bool:
+    """To read and look at a native frame of so many bytes takes less than the way to a worker and back."""
+    return index.layout is not None and index.layout.frame_bits <= 8 * _SMALL_BYTES
 
 
 def read_file(

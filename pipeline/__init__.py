@@ -19,8 +19,10 @@ if TYPE_CHECKING:
         default_session,
         load_and_cache_image,
         load_image,
+        register_decoder,
         register_image_loader,
         register_unknown_image_loader,
+        unregister_decoder,
         unregister_image_loader,
     )
     from cornerstream.disk import DiskCache
@@ -99,8 +101,10 @@ _HOMES = {
     "middle_out": "policies",
     "next_series": "study_policies",
     "priors_last": "study_policies",
+    "register_decoder": "defaults",
     "register_image_loader": "defaults",
     "register_unknown_image_loader": "defaults",
+    "unregister_decoder": "defaults",
     "unregister_image_loader": "defaults",
 }
 
@@ -150,8 +154,10 @@ __all__ = [
     "middle_out",
     "next_series",
     "priors_last",
+    "register_decoder",
     "register_image_loader",
     "register_unknown_image_loader",
+    "unregister_decoder",
     "unregister_image_loader",
 ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from cornerstream.loop_host import running_loop
+from cornerstream.operators.decoder_table import decoder_plug_ins
 from cornerstream.registry import default_registry
 from cornerstream.session import Session
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import ImageLoadObject
     from cornerstream.loaders.context import ImageLoader
+    from cornerstream.operators.decoder import TransferSyntax
 
 
 class DefaultSessions:
@@ -103,6 +105,16 @@ def register_image_loader(scheme: str, loader: ImageLoader) -> None:
 def unregister_image_loader(scheme: str) -> None:
     """Take a registered loader back."""
     default_registry.unregister(scheme)
+
+
+def register_decoder(row: TransferSyntax) -> None:
+    """Decode a transfer syntax, private ones included, by the decoders of `row` before all others, in every session."""
+    decoder_plug_ins.register(row)
+
+
+def unregister_decoder(transfer_syntax_uid: str) -> None:
+    """Take registered decoders back; the table holds again."""
+    decoder_plug_ins.unregister(transfer_syntax_uid)
 
 
 def register_unknown_image_loader(loader: ImageLoader | None) -> ImageLoader | None:

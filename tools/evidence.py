@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the tests' own lists
 
-from cornerstream.operators.decoder_table import TABLE, TransferSyntax  # noqa: E402 - needs the path above
+from cornerstream.operators.decoder_table import TABLE  # noqa: E402 - as above
 from tests.corpus import second_opinions  # noqa: E402
 from tests.operators import test_decompress_files  # noqa: E402
 from tests.support.corpus import expected  # noqa: E402
@@ -25,6 +25,8 @@ from tests.support.pixel_grid import KINDS  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from cornerstream.operators.decoder import TransferSyntax
 
 DOCUMENT = ROOT / "docs" / "evidence.md"
 _MARK = "<!-- tables: written by `python tools/evidence.py --write` -->"

@@ -8,10 +8,14 @@ from dataclasses import fields
 from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cornerstream.images.limits import DEFAULT_LIMITS, MIB, Limits
 from cornerstream.loaders import BUILT_IN
-from cornerstream.operators.decoder_table import Decoder, transfer_syntaxes
+from cornerstream.operators.decoder_table import transfer_syntaxes
+
+if TYPE_CHECKING:
+    from cornerstream.operators.decoder import Decoder
 
 ROOT = Path(__file__).resolve().parents[1]
 

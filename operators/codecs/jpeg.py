@@ -27,7 +27,7 @@ def decode_jpeg(frame: EncodedFrame) -> DecodedFrame:
     """
     from imagecodecs import jpeg8_decode  # noqa: PLC0415 - no codec is imported before it is needed
 
-    codestream, header = _checked(frame)
+    codestream, header = checked_jpeg(frame)
     out = memory_for(frame, header.size.precision)
     if header.size.samples == 1:
         return _decoded(frame, jpeg8_decode(codestream, out=out), header)
@@ -44,7 +44,8 @@ def is_ycbcr(header: JpegHeader, photometric_interpretation: str) -> bool:
     return header.jfif or photometric_interpretation.startswith("YBR")
 
 
-def _checked(frame: EncodedFrame) -> tuple[bytes, JpegHeader]:
+def checked_jpeg(frame: EncodedFrame) -> tuple[bytes, JpegHeader]:
+    """The codestream without padding, and its header, which agrees with the data set; raises DecodeError."""
     codestream = without_padding(frame.data, "JPEG")
     header = read_jpeg_header(codestream)
     if header.process == SOF_JPEG_LS:

@@ -11,6 +11,7 @@ from cornerstream.operators.codecs.stored_values import codec_values, decoded, m
 
 if TYPE_CHECKING:
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
+    from cornerstream.operators.codecs.jpeg_markers import JpegHeader
 
 _LOSSLESS = "1.2.840.10008.1.2.4.80"
 
@@ -23,13 +24,19 @@ def decode_jpegls(frame: EncodedFrame) -> DecodedFrame:
     """
     from imagecodecs import jpegls_decode  # noqa: PLC0415 - no codec is imported before it is needed
 
-    codestream = without_padding(frame.data, "JPEG-LS")
-    header = read_jpeg_header(codestream)
-    if header.process != SOF_JPEG_LS:
-        raise DecodeError("the codestream is JPEG, the transfer syntax says JPEG-LS")
-    check_header(header.size, frame.metadata)
+    codestream, header = checked_jpegls(frame)
     lossless = frame.metadata.transfer_syntax_uid == _LOSSLESS
     # Planes that lie one after the other want memory of another shape.
     out = memory_for(frame, header.size.precision) if header.interleaved else None
     samples = jpegls_decode(bytes(codestream), out=out)
     return decoded(frame, codec_values(samples, frame.metadata, precision=header.size.precision, lossless=lossless))
+
+
+def checked_jpegls(frame: EncodedFrame) -> tuple[bytes | memoryview, JpegHeader]:
+    """The codestream without padding, and its header, which agrees with the data set; raises DecodeError."""
+    codestream = without_padding(frame.data, "JPEG-LS")
+    header = read_jpeg_header(codestream)
+    if header.process != SOF_JPEG_LS:
+        raise DecodeError("the codestream is JPEG, the transfer syntax says JPEG-LS")
+    check_header(header.size, frame.metadata)
+    return codestream, header

@@ -180,7 +180,8 @@ class NeverEnds(Good):
 class Empty(Good):
     async def images(self, image_id: ImageId, context: LoadContext) -> AsyncGenerator[Image, None]:
         await asyncio.sleep(0)
-        for image in ():
+        nothing: tuple[Image, ...] = ()
+        for image in nothing:
             yield image
 
 

@@ -29,7 +29,7 @@ from tests.support.corpus import corpus_root
 
 if TYPE_CHECKING:
     from cornerstream.images.frames import EncodedFrame
-    from cornerstream.operators.decoder_table import Decoder
+    from cornerstream.operators.decoder import Decoder
     from tests.corpus.second_opinions import Frames
 
 pytestmark = [pytest.mark.corpus, pytest.mark.filterwarnings("ignore::UserWarning:pydicom")]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cornerstream.images.frames import EncodedFrame
-from cornerstream.operators.decoder_table import TABLE, Decoder
+from cornerstream.operators.decoder_table import TABLE
 from tests.support.damage import samples
 from tests.support.trials import damaged, decoders_of, outcome_of, trial
+
+if TYPE_CHECKING:
+    from cornerstream.operators.decoder import Decoder
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # OpenJPH's dropped errors
 FEW, MANY = 40, 300

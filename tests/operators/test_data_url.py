@@ -17,7 +17,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS
 from cornerstream.operators.data_url import open_data_url, parse_data_url
 from cornerstream.operators.frame_index import FrameIndex
 from cornerstream.operators.web_image import WebFile
-from tests.support.pictures import dicom_bytes, png_bytes
+from tests.support.file_bytes import dicom_bytes, png_bytes
 
 
 def parsed(address: str, **limits: int) -> tuple[str, bytes]:

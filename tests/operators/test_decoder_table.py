@@ -11,7 +11,7 @@ import pytest
 from pydicom.uid import UID
 
 from cornerstream.images.errors import UnsupportedTransferSyntaxError
-from cornerstream.operators import decoder_table
+from cornerstream.operators import decoder
 from cornerstream.operators.decoder_table import TABLE, decoder_for, decoder_names, transfer_syntaxes
 
 PREFIX = "1.2.840.10008.1.2"
@@ -48,13 +48,13 @@ def test_every_transfer_syntax_is_in_the_table_and_can_be_decoded() -> None:
 
 
 @pytest.mark.parametrize("row", transfer_syntaxes(), ids=lambda row: row.uid)
-def test_each_row_names_functions_that_are_there_and_says_why(row: decoder_table.TransferSyntax) -> None:
+def test_each_row_names_functions_that_are_there_and_says_why(row: decoder.TransferSyntax) -> None:
     assert row.name
-    for decoder in row.decoders:
-        assert callable(decoder.load())
-        assert decoder.reason
-        assert decoder.available
-        assert bool(decoder.module) == bool(decoder.install)
+    for one in row.decoders:
+        assert callable(one.load())
+        assert one.reason
+        assert one.available
+        assert bool(one.module) == bool(one.install)
 
 
 def test_names_are_those_of_ps3_6() -> None:
@@ -89,8 +89,8 @@ def test_only_pylibjpeg_holds_the_lock() -> None:
 
 def test_no_decoder_that_was_seen_to_crash_is_in_the_table() -> None:
     """liblj92 and jpegsof3 were; a row that is not crash-safe has to be left out, or to say so."""
-    assert all(decoder.crash_safe for row in transfer_syntaxes() for decoder in row.decoders)
-    assert {decoder.module.rpartition(".")[2] for row in transfer_syntaxes() for decoder in row.decoders}.isdisjoint(
+    assert all(one.crash_safe for row in transfer_syntaxes() for one in row.decoders)
+    assert {one.module.rpartition(".")[2] for row in transfer_syntaxes() for one in row.decoders}.isdisjoint(
         {"_ljpeg", "_jpegsof3"}
     )
 
@@ -127,7 +127,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
             raise ModuleNotFoundError(top)
         return find(module)
 
-    monkeypatch.setattr(decoder_table, "find_spec", find_spec)
+    monkeypatch.setattr(decoder, "find_spec", find_spec)
     return names
 
 

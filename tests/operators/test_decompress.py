@@ -7,6 +7,7 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import reactivex as rx
@@ -16,10 +17,10 @@ from cornerstream.images.errors import DecodeError, LimitError, UnsupportedTrans
 from cornerstream.images.frames import DecodedFrame, EncodedFrame
 from cornerstream.images.limits import Limits
 from cornerstream.operators import decoder_table
-from cornerstream.operators.decoder_table import Decoder, TransferSyntax
+from cornerstream.operators.decoder import Decoder, TransferSyntax
 from cornerstream.operators.decompress import decode_frame, decompress
 from cornerstream.operators.workers import ExecutorWorkers
-from tests.support.frames import EXPLICIT, bundled, metadata, read_frames
+from tests.support.frames import EXPLICIT, bundled, describing, metadata, read_frames
 from tests.support.held_workers import HeldWorkers, collect, turns
 
 if TYPE_CHECKING:
@@ -199,3 +200,31 @@ async def test_workers_are_told_which_decoder_holds_the_interpreter_lock() -> No
     await collect(source.pipe(decompress(workers)))
     await collect(source.pipe(decompress(workers, prefer="pylibjpeg-rle")))
     assert workers.asked == [False, True]
+
+
+class IdleWorkers:
+    """Workers of which so many have nothing to do; they remember the threads of the frames they get."""
+
+    def __init__(self, idle: int) -> None:
+        self.idle = idle
+        self.threads: list[int] = []
+
+    async def run(self, function: Callable[..., Any], /, *args: Any, holds_lock: bool = False) -> Any:
+        self.threads.append(args[0].threads)
+        return function(*args)
+
+
+@pytest.mark.parametrize(("idle", "side", "threads"), [(0, 1500, 1), (1, 1500, 1), (3, 1500, 3), (3, 256, 1)])
+async def test_a_large_frame_gets_the_threads_of_idle_workers(idle: int, side: int, threads: int) -> None:
+    pixels = np.random.default_rng(5).integers(0, 4096, (side, side), np.uint16)
+    codestream = imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", reversible=True, level=0)
+    frame = EncodedFrame(describing(pixels, "1.2.840.10008.1.2.4.90"), bytes(codestream))
+    workers = IdleWorkers(idle)
+    (found,), error = await collect(rx.just(frame).pipe(decompress(workers)))
+    assert error is None
+    assert workers.threads == [threads]
+    assert np.array_equal(found.pixels, pixels)
+
+
+def test_the_threads_of_a_frame_travel_with_it() -> None:
+    assert pickle.loads(pickle.dumps(EncodedFrame(metadata(), b"\1", threads=3))).threads == 3

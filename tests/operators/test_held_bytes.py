@@ -17,7 +17,7 @@ from cornerstream.operators.frame_index import FrameIndex
 from cornerstream.operators.held_bytes import HeldBytes, HeldFileObject
 from cornerstream.operators.held_frame import held_nbytes, open_held
 from cornerstream.operators.web_image import WebFile
-from tests.support.pictures import dicom_bytes, png_bytes
+from tests.support.file_bytes import dicom_bytes, png_bytes
 
 FILES = ["CT_small.dcm", "rtdose.dcm", "JPEG2000.dcm", "image_dfl.dcm", "liver_1frame.dcm", "ExplVR_BigEnd.dcm"]
 

@@ -14,8 +14,8 @@ from reactivex import operators as ops
 
 from cornerstream.images.errors import FetchError, ImageIdError, ImageLoadError
 from cornerstream.session import Session
+from tests.support.file_bytes import dicom_bytes, png_bytes
 from tests.support.leaks import nothing_left, turns
-from tests.support.pictures import dicom_bytes, png_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

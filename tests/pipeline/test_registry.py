@@ -11,7 +11,9 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.loaders import BUILT_IN
 from cornerstream.loaders.wadouri import load as load_wadouri
-from cornerstream.registry import LoaderRegistry
+from cornerstream.operators.plug_ins import PlugInError
+from cornerstream.registry import ENTRY_POINTS, LoaderRegistry
+from tests.support.distributions import write_distribution
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,9 +93,24 @@ def test_entry_points_of_other_distributions() -> None:
     assert getattr(loader_of(registry, "good:x"), "__module__", "") == "plug_in_for_tests.good"
     assert loader_of(registry, "wadouri:http://h/x") is load_wadouri  # what is built in is not taken over in silence
     with pytest.raises(
-        ImageIdError, match=r"plug_in_for_tests\.bad:load of the scheme 'bad' does not import"
+        UnknownSchemeError, match=r"bad = plug_in_for_tests\.bad:load of plug-in-for-tests 1\.0 does not import"
     ) as caught:
         loader_of(registry, "bad:x")
-    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+    assert isinstance(caught.value.__cause__, PlugInError)
+    assert isinstance(caught.value.__cause__.__cause__, ModuleNotFoundError)
     registry.register("bad", mine)
     assert loader_of(registry, "bad:x") is mine
+
+
+@pytest.mark.usefixtures("plug_ins")
+def test_a_scheme_that_two_distributions_claim(tmp_path: Path) -> None:
+    points = {ENTRY_POINTS: {"good": "plug_in_for_tests.bad:load", "Number": "plug_in_for_tests:__path__"}}
+    write_distribution(tmp_path, "another", "2.0", {}, points)
+    registry = LoaderRegistry()
+    claims = r"good = \S+ of another 2\.0 and by good = \S+ of plug-in-for-tests 1\.0; say which"
+    with pytest.raises(UnknownSchemeError, match=claims):
+        loader_of(registry, "good:x")
+    registry.register("good", mine)
+    assert loader_of(registry, "good:x") is mine
+    with pytest.raises(UnknownSchemeError, match=r"of another 2\.0 is no loader: \w+ cannot be called"):
+        loader_of(registry, "number:x")

@@ -27,7 +27,7 @@ def test_codecs_names_every_transfer_syntax_with_its_decoder(typed: Typed) -> No
 
 
 def test_codecs_says_what_to_install(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cornerstream.operators.decoder_table._importable", lambda _: False)
+    monkeypatch.setattr("cornerstream.operators.decoder._importable", lambda _: False)
     (line,) = (line for line in typed("codecs").stdout.splitlines() if "1.2.840.10008.1.2.4.80 " in line)
     assert line.split()[-5:] == ["imagecodecs", "no", "yes", "imagecodecs", "–"]
 
