@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,7 @@ _STANDALONE = frozenset({0x01, _SOI, *range(0xD0, 0xD8)})
 _MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _ICC = b"ICC_PROFILE\0"
 _MOST_SEGMENTS = 1 << 16
+_NO_PICTURE = bytes(range(1, 128)) + b"\xff\xd9"  # entropy-coded data that belongs to nothing
 _MOST_SCANS = 256  # one for every coefficient of three components, and some to refine them
 
 
@@ -80,12 +81,16 @@ class JpegPage:
         """Grey, RGB, or CMYK with 0 for no ink: libjpeg undoes YCbCr and YCCK as the file's markers say.
 
         Raises:
-            DecodeError: libjpeg refuses them.
+            DecodeError: libjpeg refuses them, or they end before the picture does.
         """
-        from imagecodecs import jpeg8_decode  # noqa: PLC0415 - no codec is imported before it is needed
-
-        with translated("libjpeg-turbo"):
-            decoded: NDArray[np.generic] = jpeg8_decode(body[: self.end], out=out)
+        decoded = _libjpeg(body[: self.end], out)
+        # Where a scan ends too early libjpeg fills up with mid-grey. It reads no further than a whole picture needs: bytes
+        # behind that change nothing, and change what was filled up.
+        middle = 1 << self.frame.bits - 1
+        if (decoded[-1, -1] == middle).all() and not np.array_equal(
+            _libjpeg(body[: self.end - 2] + _NO_PICTURE, None), decoded
+        ):
+            raise DecodeError("the scans of the JPEG end before its picture does")
         # Adobe's programs write ink as 0, and every reader takes every four-component file for one of theirs.
         return np.invert(decoded) if decoded.ndim == 3 and decoded.shape[2] == 4 else decoded
 
@@ -243,3 +248,11 @@ def _frame(marker: int, payload: bytes) -> JpegFrame:
         raise DecodeError(f"JPEG sampling factors of {factors} cannot be; each is 1 to 4")
     rows, columns = int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big")
     return JpegFrame(marker, payload[0], rows, columns, factors, payload[6::3])
+
+
+def _libjpeg(body: bytes, out: NDArray[np.generic] | None) -> NDArray[Any]:
+    from imagecodecs import jpeg8_decode  # noqa: PLC0415 - no codec is imported before it is needed
+
+    with translated("libjpeg-turbo"):
+        decoded: NDArray[Any] = jpeg8_decode(body, out=out)
+    return decoded

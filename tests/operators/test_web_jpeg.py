@@ -95,6 +95,31 @@ def test_every_truncation_is_refused(progressive: bool) -> None:
     np.testing.assert_array_equal(decoded(body + b"what follows").pixels, decoded(body).pixels)
 
 
+@pytest.mark.parametrize(
+    ("pixels", "options"),
+    [
+        (noise((40, 56, 3)), {"quality": 90}),
+        (noise((41, 57)), {}),
+        (smooth(40, 56, 4), {}),
+        (noise((40, 56, 3)), {"restart_marker_blocks": 3}),
+    ],
+)
+def test_a_scan_that_ends_too_early_in_front_of_an_end_marker_is_refused(pixels: Any, options: dict[str, Any]) -> None:
+    """As a server leaves it that closes what it has of an upload; libjpeg would make the rest grey."""
+    picture = Pillow.fromarray(pixels, "CMYK") if pixels.shape[-1] == 4 else Pillow.fromarray(pixels)
+    body = saved(picture, "JPEG", **options)
+    start = body.rindex(b"\xff\xda") + 20
+    for length in range(start, len(body) - 120, 7):  # the last block may come out in part
+        if body[length - 1] != 0xFF:
+            with pytest.raises(DecodeError):
+                decoded(body[:length] + b"\xff\xd9")
+
+
+def test_mid_grey_in_the_last_corner_is_a_picture() -> None:
+    body = saved(np.full((16, 16, 3), 128, np.uint8), "JPEG")
+    assert (decoded(body).pixels == 128).all()
+
+
 def test_a_thumbnail_does_not_end_the_picture() -> None:
     """Its end marker lies in a segment, which is passed by its length."""
     body = with_segment(SMALL, 0xE1, b"Exif\0\0" + exif(1) + SMALL)
