@@ -221,6 +221,14 @@ def test_jpeg_with_alpha_inside_a_tiff_is_refused() -> None:
         decoded(saved(smooth(16, 16, 4), "TIFF", compression="jpeg"))
 
 
+def test_a_codestream_without_one_of_its_tiles_is_refused() -> None:
+    """OpenJPEG would leave it blank."""
+    body = saved(noise((32, 32)), "JPEG2000", no_jp2=True, tile_size=(16, 16))
+    assert decoded(body).pixels.shape == (32, 32)
+    with pytest.raises(DecodeError, match="tiles or tile-parts"):
+        open_web(body[: body.rindex(b"\xff\x90")] + b"\xff\xd9")
+
+
 JP2 = saved(noise((9, 13, 4)), "JPEG2000")
 
 
