@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cornerstream.images.errors import GeometryError, LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from cornerstream.images.plane import Plane, Sampling
     from cornerstream.images.volume import VolumeGeometry
 
+POINT_BYTES = 48  # that a point takes while a plane is computed
+_SNAP = 1e-5  # of the way to the next slice: so near to one, a point does without the other
+_NOTHING = 1e-6  # of a point: what sums of fractions leave
 _SPLINE_REACH = 10  # slices: a cubic spline's value depends on those so far away by 2e-6 of theirs (0.268 ** 10)
 
 
@@ -29,20 +32,23 @@ class Points:
     Attributes:
         shape: Points through the slab × rows × columns of the plane; some lie outside the volume.
         index: Where each point lies in that shape, flat.
-        below: The slice at or below each point; ascending.
-        fraction: How far each point lies from that slice to the next, 0 to 1.
+        fraction: How far each point lies from the slice at or below it to the next, 0 to 1.
         row: Each point's row in the slices on both sides of it, which the shear of a tilted volume is already in.
         column: As well.
-        starts: Where the points of each slice begin, and where the last ones end: slices + 1.
+        starts: Where the points begin that lie at each slice or above it, and where the last ones end: slices + 1.
     """
 
     shape: tuple[int, int, int]
     index: NDArray[np.int32]
-    below: NDArray[np.int32]
     fraction: NDArray[np.float32]
     row: NDArray[np.float32]
     column: NDArray[np.float32]
     starts: NDArray[np.int64]
+
+    @property
+    def below(self) -> NDArray[np.int64]:
+        """The slice at or below each point; ascending."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
 
 def points_of(geometry: VolumeGeometry, plane: Plane, sampling: Sampling, limits: Limits) -> Points:
@@ -57,37 +63,45 @@ def points_of(geometry: VolumeGeometry, plane: Plane, sampling: Sampling, limits
         limits: Bounds for the number of points.
 
     Raises:
-        LimitError: They are more than `limits.frame_pixels`.
+        LimitError: The plane has more than `limits.frame_pixels`, or all points take more than `limits.decode_bytes`.
         GeometryError: Cubic interpolation between slices that are not evenly spaced.
     """
     offsets = slab_offsets(geometry, plane, sampling)
-    if len(offsets) * plane.rows * plane.columns > limits.frame_pixels:
-        raise LimitError(
-            f"{len(offsets)} × {plane.rows} × {plane.columns} points are more than the limit `frame_pixels` of "
-            f"{limits.frame_pixels}; take a larger spacing, or a thinner slab"
-        )
+    _need_room(len(offsets), plane, limits)
     if sampling.interpolation == "cubic" and not geometry.is_even:
         raise GeometryError(
             'the slices are not evenly spaced, and cubic splines need that; take interpolation="linear"',
             reason="uneven",
             image_ids=geometry.image_ids,
         )
-    parts = [_inside(geometry, plane.moved(offset)) for offset in offsets]
     size = plane.rows * plane.columns
-    index = np.concatenate([part[0] + np.int32(number * size) for number, part in enumerate(parts)])
-    depth, row, column = (np.concatenate([part[one] for part in parts]) for one in (1, 2, 3))
-    below, fraction = _between_slices(depth, len(geometry.positions), sampling)
+    parts: list[tuple[NDArray[Any], ...]] = [
+        _inside(geometry, plane.moved(offset), sampling, number * size) for number, offset in enumerate(offsets)
+    ]
+    below, *others = _joined(parts)
     order = np.argsort(below.astype(np.int16) if len(geometry.positions) < 1 << 15 else below, kind="stable")
-    below = below[order]
-    return Points(
-        shape=(len(offsets), plane.rows, plane.columns),
-        index=index[order],
-        below=below,
-        fraction=fraction[order],
-        row=row[order].astype(np.float32),
-        column=column[order].astype(np.float32),
-        starts=np.searchsorted(below, np.arange(len(geometry.positions) + 1)),
-    )
+    index, fraction, row, column = (one[order] for one in others)
+    starts = np.searchsorted(below[order], np.arange(len(geometry.positions) + 1))
+    return Points((len(offsets), plane.rows, plane.columns), index, fraction, row, column, starts)
+
+
+def _need_room(samples: int, plane: Plane, limits: Limits) -> None:
+    points = samples * plane.rows * plane.columns
+    name = "frame_pixels" if points > samples * limits.frame_pixels else "decode_bytes"
+    if points > samples * limits.frame_pixels or points * POINT_BYTES > limits.decode_bytes:
+        raise LimitError(
+            f"{samples} × {plane.rows} × {plane.columns} points are more than the limit `{name}` of "
+            f"{getattr(limits, name)} allows; take a larger spacing, or a thinner slab"
+        )
+
+
+def _joined(parts: list[tuple[NDArray[Any], ...]]) -> Iterator[NDArray[Any]]:
+    """Each kind of values of all parts, one after the other, so that not all are there twice at a time."""
+    kinds = [list(kind) for kind in zip(*parts, strict=True)]
+    parts.clear()
+    for kind in kinds:
+        yield np.concatenate(kind)
+        kind.clear()
 
 
 def slab_offsets(geometry: VolumeGeometry, plane: Plane, sampling: Sampling) -> NDArray[np.float64]:
@@ -107,9 +121,11 @@ def voxel_along(geometry: VolumeGeometry, direction: Sequence[float]) -> float:
 
 def slices_of(points: Points, sampling: Sampling) -> list[int]:
     """The slices that points need: those first that give most of the plane, and of those alike evenly spread ones."""
-    count = len(points.starts) - 1
-    weights = np.bincount(points.below, 1 - points.fraction, count)
-    weights += np.bincount(np.minimum(points.below + 1, count - 1), points.fraction, count)
+    count, starts = len(points.starts) - 1, points.starts
+    above = np.diff(np.concatenate([[0], np.cumsum(points.fraction, dtype=np.float64)])[starts])
+    weights = np.diff(starts) - above
+    weights[1:] += above[:-1]
+    weights[weights < _NOTHING] = 0
     needed = np.flatnonzero(weights > 0)
     if not len(needed):
         return []
@@ -142,26 +158,31 @@ def _spread(count: int) -> NDArray[np.float64]:
 
 
 def _inside(
-    geometry: VolumeGeometry, plane: Plane
-) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Flat index, and slice, row and column (between pixels) of the points of a plane that lie inside a volume."""
+    geometry: VolumeGeometry, plane: Plane, sampling: Sampling, first: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Slice below, flat index, fraction, row and column of the points of a plane that lie inside a volume."""
     slices, rows, columns = geometry.shape
     positions = _extended(np.asarray(geometry.positions))
     heights = _extended(np.asarray(geometry.distances)[:, None])[:, 0]
     along = _projected(plane, geometry.normal) - float(np.dot(geometry.positions[0], geometry.normal))
-    depth = np.interp(along, heights, np.arange(-1.0, slices + 1))
-    places = [depth]
+    places = [np.interp(along, heights, np.arange(-1.0, slices + 1))]
     axes = (geometry.column_direction, geometry.row_direction)
     for axis, spacing in zip(axes, geometry.pixel_spacing, strict=True):
         corner = np.interp(along, heights, positions @ np.asarray(axis))  # of the slice at that height
         places.append((_projected(plane, axis) - corner) / spacing)
-    inside = np.ones(depth.shape, np.bool_)
+    inside = np.ones(along.shape, np.bool_)
     for place, size in zip(places, (slices, rows, columns), strict=True):
         inside &= (place >= -0.5) & (place <= size - 0.5)
-    index = np.flatnonzero(inside).astype(np.int32)
+    index = np.flatnonzero(inside)
     last = (slices - 1, rows - 1, columns - 1)
     depth, row, column = (np.clip(place.ravel()[index], 0, end) for place, end in zip(places, last, strict=True))
-    return index, depth, row, column
+    if sampling.interpolation == "nearest":
+        depth = np.minimum(np.floor(depth + 0.5), slices - 1)
+    below = np.floor(depth + _SNAP)
+    fraction = (depth - below).astype(np.float32)
+    fraction[fraction < _SNAP] = 0
+    whole = (below.astype(np.int32), (index + first).astype(np.int32))
+    return *whole, fraction, row.astype(np.float32), column.astype(np.float32)
 
 
 def _extended(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -178,17 +199,7 @@ def _projected(plane: Plane, axis: Sequence[float]) -> NDArray[np.float64]:
     return result
 
 
-def _between_slices(
-    depth: NDArray[np.float64], slices: int, sampling: Sampling
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The slice below each point, and how far the point lies from it to the next."""
-    if sampling.interpolation == "nearest":
-        depth = np.minimum(np.floor(depth + 0.5), slices - 1)
-    below = np.floor(depth)
-    return below.astype(np.int32), (depth - below).astype(np.float32)
-
-
-def runs_of(points: Points, number: int) -> slice:
-    """The points that a slice has a part in: those below it, up to the slice before, and those above."""
-    first = points.starts[max(0, number - 1)]
-    return slice(int(first), int(points.starts[number + 1]))
+def runs_of(points: Points, number: int) -> tuple[slice, int]:
+    """The points that a slice has a part in, and how many of them, the first ones, lie below it."""
+    first, own, last = (int(points.starts[place]) for place in (max(0, number - 1), number, number + 1))
+    return slice(first, last), own - first

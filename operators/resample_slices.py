@@ -156,11 +156,12 @@ def _combined(sampled: Sampled, values: NDArray[np.float32], has: NDArray[np.boo
 
 
 def _add(sampled: Sampled, number: int, image: Image) -> None:
-    points, run = sampled.points, runs_of(sampled.points, number)
+    points = sampled.points
+    run, lower = runs_of(points, number)
     values, slope, intercept = _linear(image)
     if run.stop > run.start:
-        above = points.below[run] < number  # these lie between the slice before and this one
-        weight = np.where(above, points.fraction[run], 1 - points.fraction[run])
+        weight = 1 - points.fraction[run]
+        weight[:lower] = points.fraction[run][:lower]  # these lie between the slice before and this one
         order = 0 if sampled.sampling.interpolation == "nearest" else 1
         places = (points.row[run], points.column[run])
         found = scipy_ndimage().map_coordinates(
