@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.stamp-run
 DEV := $(VENV)/.stamp-dev
 FLOORS := images operators loaders pipeline
-SOURCES := $(FLOORS) tests benchmarks tools
+SOURCES := $(FLOORS) tests benchmarks tools examples
 
 .PHONY: help demo test test-long test-corpus check bench bench-compare bench-smoke format clean
 .PHONY: check-format check-lint check-docstrings check-docs unpacked-wheel check-wheel check-floors check-types

@@ -19,4 +19,5 @@ run() {
 }
 
 run -p cornerstream
+folder=$folder:examples/cornerstream-example/src run -p cornerstream_example
 run --explicit-package-bases tests benchmarks tools

@@ -31,8 +31,8 @@ from cornerstream.operators.decoder_table import (
 from cornerstream.operators.decompress import decode_frame
 from cornerstream.operators.split_frames import split_part10
 from tests.support.distributions import on_path, write_distribution
-from tests.support.frames import metadata
 from tests.support.file_bytes import dicom_bytes
+from tests.support.frames import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
