@@ -52,6 +52,13 @@ async def test_a_volume_is_where_simpleitk_has_it(tmp_path: Path) -> None:
         for index in ((0, 0, 0), (4, 5, 4), (1, 2, 3)):  # column, row, slice
             point = volume.affine @ (*index, 1)
             np.testing.assert_allclose(point[:3].tolist(), oracle.TransformIndexToPhysicalPoint(index), atol=1e-4)
+        handed_on: Any = SimpleITK.GetImageFromArray(volume.array)
+        handed_on.SetOrigin(volume.origin)
+        handed_on.SetSpacing(volume.spacing)
+        handed_on.SetDirection(volume.direction.ravel())
+        for there in ((0, 0, 0), (4, 5, 4)):
+            wanted = oracle.TransformIndexToPhysicalPoint(there)
+            np.testing.assert_allclose(handed_on.TransformIndexToPhysicalPoint(there), wanted, atol=1e-4)
 
 
 @pytest.mark.corpus

@@ -57,7 +57,7 @@ def manifest_path() -> Path:
     spec = find_spec(package)
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0]) / file_name
+    return Path(spec.submodule_search_locations[0]) / str(file_name)
 
 
 @pytest.fixture
