@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _FORMATS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q"}  # integers by type
-_PLANAR, _COMPRESSION, _NONE, _JPEG = 284, 259, 1, 7
-_DECODED = {_NONE: "none", 2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", _JPEG: "JPEG", 8: "deflate", 32773: "PackBits",
-            32946: "deflate", 34925: "LZMA", 50000: "Zstandard"}  # fmt: skip
+_PLANAR, _COMPRESSION, _NONE, _GROUP_4, _JPEG = 284, 259, 1, 4, 7
+# Group 3 is not among them: libtiff makes white of what is missing, and nothing in the data says where it ends.
+_DECODED = frozenset(
+    {_NONE, _GROUP_4, 5, _JPEG, 8, 32773, 32946, 34925, 50000}
+)  # 5 LZW, then deflate, PackBits and others
+_FILL_ORDER = 266
 _MOST_ENTRIES = 4096
 _END_OF_IMAGE = b"\xff\xd9"
+_END_OF_FACSIMILE = "000000000001" * 2  # ITU-T T.6, 2.4.1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +130,16 @@ def check_extents(body: bytes, found: Directory, samples: int, bits: int) -> Non
             raise TruncatedError(f"the TIFF ends {offset + count - len(body)} bytes too early, at byte {len(body)}")
         if not count or (compression == _NONE and count < (size if index % pieces else last)):
             raise TruncatedError(f"a strip or tile of the TIFF has {count} bytes, which cannot hold its pixels")
-        if compression == _JPEG and _END_OF_IMAGE not in body[max(offset, offset + count - 16) : offset + count]:
-            raise TruncatedError("a strip or tile of the TIFF is a JPEG without its end marker (FF D9)")
+        _check_end(compression, body[max(offset, offset + count - 16) : offset + count], found.one(_FILL_ORDER, 1))
+
+
+def _check_end(compression: int, tail: bytes, fill_order: int) -> None:
+    """What libtiff would fill up in silence ends with its end marker."""
+    if compression == _JPEG and _END_OF_IMAGE not in tail:
+        raise TruncatedError("a strip or tile of the TIFF is a JPEG without its end marker (FF D9)")
+    bits = "".join(f"{byte:08b}"[:: -1 if fill_order == 2 else 1] for byte in tail)
+    if compression == _GROUP_4 and _END_OF_FACSIMILE not in bits:
+        raise TruncatedError("a strip or tile of the TIFF is a facsimile without its end (EOFB)")
 
 
 def _pieces(found: Directory, pixel_bits: int) -> tuple[int, int, int]:

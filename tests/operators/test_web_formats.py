@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
-from PIL import TiffImagePlugin
 
 from cornerstream.images.errors import DecodeError, ImageLoadError, LimitError, SplitError, TruncatedError
 from cornerstream.images.image_id import ImageId
@@ -126,99 +124,6 @@ def test_profiles_are_kept(form: str) -> None:
     assert np.abs(image.to_srgb().astype(int) - image.pixels).max() <= 1
     with pytest.raises(LimitError, match="icc_profile_bytes=99"):
         open_web(body, limits=Limits(icc_profile_bytes=99))
-
-
-def test_pages_of_a_tiff() -> None:
-    pages: list[NDArray[Any]] = [noise((5, 6)), noise((3, 4), 16), noise((2, 7, 3))]
-    first, *more = map(Pillow.fromarray, pages)
-    body = saved(first, "TIFF", save_all=True, append_images=more)
-    for number, pixels in enumerate(pages, start=1):
-        image = decode_web(body, ID.with_frame(number))
-        np.testing.assert_array_equal(image.pixels, pixels)
-        assert (image.frame_number, image.number_of_frames) == (number, 3)
-
-
-def test_white_is_zero() -> None:
-    levels = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
-    image = decoded(saved(levels, "TIFF", tiffinfo={262: 0}))
-    assert image.photometric_interpretation == "MONOCHROME1"
-    with opened(saved(levels, "TIFF", tiffinfo={262: 0})) as picture:
-        np.testing.assert_array_equal(image.to_display(), np.asarray(picture))
-
-
-def test_multiplied_alpha_is_divided_again() -> None:
-    straight = noise((6, 6, 4))
-    alpha = straight[..., 3:] / 255
-    multiplied = straight.copy()
-    multiplied[..., :3] = np.rint(straight[..., :3] * alpha)
-    found = together(decoded(changed(saved(multiplied, "TIFF"), 338, 1)))
-    assert (np.abs(found[..., :3].astype(int) - straight[..., :3]) <= np.ceil(0.5 / np.maximum(alpha, 1e-9))).all()
-    np.testing.assert_array_equal(found[..., 3], straight[..., 3])
-
-
-def changed(body: bytes, tag: int, value: int) -> bytes:
-    """A little-endian TIFF with another value in an entry that holds one."""
-    start = int.from_bytes(body[4:8], "little")
-    for entry in range(start + 2, start + 2 + 12 * int.from_bytes(body[start : start + 2], "little"), 12):
-        if int.from_bytes(body[entry : entry + 2], "little") == tag:
-            kind = "<H" if body[entry + 2] == 3 else "<I"
-            place = bytearray(body)
-            struct.pack_into(kind, place, entry + 8, value)
-            return bytes(place)
-    raise AssertionError(f"no entry {tag}")
-
-
-GREY = saved(noise((9, 13)), "TIFF")
-
-
-@pytest.mark.parametrize(
-    ("tag", "value", "error", "message"),
-    [
-        (256, 70_000, TruncatedError, "cannot hold its pixels"),
-        (257, 30_000, SplitError, "strips or tiles"),
-        (257, 0, DecodeError, "0 × 13"),
-        (258, 7, DecodeError, "7 bits"),
-        (259, 6, DecodeError, "compression 6"),
-        (262, 8, DecodeError, "interpretation 8"),
-        (273, 1 << 20, TruncatedError, "too early"),
-        (278, 4, SplitError, "1 strips or tiles"),
-        (278, 0, SplitError, "no rows"),
-        (279, 0, TruncatedError, "0 bytes"),
-    ],
-)
-def test_tiffs_that_contradict_themselves(tag: int, value: int, error: type[ImageLoadError], message: str) -> None:
-    with pytest.raises(error, match=message):
-        decoded(changed(GREY, tag, value))
-
-
-def test_directories_that_come_around_again() -> None:
-    start = int.from_bytes(GREY[4:8], "little")
-    end = start + 2 + 12 * int.from_bytes(GREY[start : start + 2], "little")
-    with pytest.raises(SplitError, match="come around"):
-        open_web(GREY[:end] + GREY[4:8] + GREY[end + 4 :])
-    with pytest.raises(SplitError, match="no directory"):
-        open_web(GREY[:4] + bytes(4) + GREY[8:])
-
-
-def test_a_large_tiff_is_refused_by_its_header() -> None:
-    with pytest.raises(LimitError, match="frame_pixels"):
-        decoded(changed(changed(GREY, 256, 60_000), 257, 60_000))
-
-
-def test_a_jpeg_inside_a_tiff_has_its_end() -> None:
-    body = saved(smooth(40, 40), "TIFF", compression="jpeg")
-    assert np.abs(decoded(body).pixels.astype(int) - smooth(40, 40)).max() < 20
-    with opened(body) as picture:
-        assert isinstance(picture, TiffImagePlugin.TiffImageFile)
-        (count,) = picture.tag_v2[279]
-    with pytest.raises(TruncatedError, match="end marker"):
-        decoded(changed(body, 279, count - 20))
-
-
-def test_jpeg_with_alpha_inside_a_tiff_is_refused() -> None:
-    """libtiff would hand out colours that are multiplied by it."""
-    with pytest.raises(DecodeError, match="with alpha"):
-        decoded(saved(smooth(16, 16, 4), "TIFF", compression="jpeg"))
 
 
 def test_a_codestream_without_one_of_its_tiles_is_refused() -> None:
