@@ -6,7 +6,6 @@ import asyncio
 import gc
 import threading
 import weakref
-from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +19,7 @@ from tests.support.leaks import nothing_left, turns
 from tests.support.slices import write_slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+        from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -238,70 +236,6 @@ async def test_disposing_the_only_subscription_ends_it(session: Session, held: H
 async def test_blocking_on_its_own_loop_is_refused(session: Session) -> None:
     with pytest.raises(RuntimeError, match=r"use `await session\.volume\(series\)`"):
         session.array(IDS).result()
-
-
-class Blocking:
-    """A session with a thread, held loads in it, and a thread that waits."""
-
-    def __init__(self, session: Session, held: HeldLoader) -> None:
-        self.session = session
-        self.held = held
-
-    def on_loop(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function, or run a coroutine, on the session's loop."""
-
-        async def run() -> Any:
-            made = function(*args)
-            return await made if asyncio.iscoroutine(made) else made
-
-        return self.session._engine.host.block(run())
-
-
-@pytest.fixture
-def blocking() -> Iterator[Blocking]:
-    held = HeldLoader()
-    before = set(threading.enumerate())
-    with Session(registry=registry_of(held=held)) as session:
-        yield Blocking(session, held)
-    assert set(threading.enumerate()) <= before
-
-
-def test_result_waits(blocking: Blocking) -> None:
-    load = blocking.session.array(IDS)
-    blocking.on_loop(blocking.held.release, *IDS)
-    array = load.result(timeout=50)
-    assert array.shape == (COUNT, 8, 8)
-    assert load.result() is array
-
-
-def test_result_gives_up_when_its_time_is_over(blocking: Blocking) -> None:
-    load = blocking.session.array(IDS)
-    with pytest.raises(TimeoutError):
-        load.result(timeout=0.01)
-    blocking.on_loop(blocking.held.until_ended, len(blocking.held.started))
-    blocking.on_loop(turn_until, lambda: blocking.session.stats().running == 0)
-    blocking.on_loop(blocking.held.release, *IDS)
-    assert load.result(timeout=50).shape == (COUNT, 8, 8)
-
-
-@pytest.mark.parametrize("by", ["cancel", "close"])
-def test_another_thread_stops_the_wait(blocking: Blocking, by: str) -> None:
-    load = blocking.session.array(IDS)
-    outcome: list[BaseException] = []
-
-    def wait() -> None:
-        try:
-            load.result()
-        except CancelledError as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    blocking.on_loop(until_filling, blocking.held)
-    load.cancel() if by == "cancel" else blocking.session.close()
-    thread.join(50)
-    assert len(outcome) == 1
-    assert len(blocking.held.ended) == len(blocking.held.started)
 
 
 async def test_a_cancel_while_values_are_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
