@@ -19,7 +19,7 @@ from tests.support.leaks import nothing_left, turns
 from tests.support.slices import write_slices
 
 if TYPE_CHECKING:
-        from pathlib import Path
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
