@@ -89,7 +89,7 @@ async def _refine(
 ) -> AsyncGenerator[Image, None]:
     geometry = request.geometry
     sampled = await workers.run(begin_plane, geometry, request.plane, request.sampling, limits)
-    left, step = len(sampled.order), max(1, len(sampled.order) // _PARTIALS)
+    left, step = len(sampled.order), -(-len(sampled.order) // _PARTIALS)
     shown, like, first = left + step, None, sampled.order[0]
     with sources:
         async for batch in sources.batches((number, geometry.image_ids[number]) for number in sampled.order):

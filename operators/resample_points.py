@@ -87,8 +87,9 @@ def points_of(geometry: VolumeGeometry, plane: Plane, sampling: Sampling, limits
 
 def _need_room(samples: int, plane: Plane, limits: Limits) -> None:
     points = samples * plane.rows * plane.columns
-    name = "frame_pixels" if points > samples * limits.frame_pixels else "decode_bytes"
-    if points > samples * limits.frame_pixels or points * POINT_BYTES > limits.decode_bytes:
+    too_large = plane.rows * plane.columns > limits.frame_pixels
+    name = "frame_pixels" if too_large else "decode_bytes"
+    if too_large or points * POINT_BYTES > limits.decode_bytes:
         raise LimitError(
             f"{samples} × {plane.rows} × {plane.columns} points are more than the limit `{name}` of "
             f"{getattr(limits, name)} allows; take a larger spacing, or a thinner slab"

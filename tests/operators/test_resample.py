@@ -85,20 +85,30 @@ async def test_planes_one_after_the_other(numbers: list[int], workers: ExecutorW
         np.testing.assert_allclose(image.pixels[both], expected[both], atol=0.2)
 
 
-async def test_not_more_partial_images_than_help(workers: ExecutorWorkers) -> None:
+class AtOnce:
+    """Workers that are done before anything else happens."""
+
+    async def run(self, function: Any, /, *args: object, holds_lock: bool = False) -> Any:
+        return function(*args)
+
+
+async def test_not_more_partial_images_than_help() -> None:
+    made = made_volume([0.5 * number for number in range(60)], shape=(8, 8))
+    first, step, _ = stack_of_planes(made.geometry, ORIENTATIONS["coronal"])
+    wanted = PlaneRequest(ImageId("mpr", "it"), made.geometry, first.moved(2 * step), Sampling())
     subjects: dict[int, Subject[Image]] = {}
-    heard = Heard(rx.just(request()).pipe(resample(lambda one: held(subjects, one), workers, DEFAULT_LIMITS)))
+    heard = Heard(rx.just(wanted).pipe(resample(lambda one: held(subjects, one), AtOnce(), DEFAULT_LIMITS)))
     while not heard.over.is_set():
-        for number, subject in list(subjects.items()):
-            if subject.observers:
-                subject.on_next(MADE.image(number))
-                subject.on_completed()
-                break
-        await asyncio.sleep(0)
+        one = next((number for number, subject in subjects.items() if subject.observers), None)
+        if one is not None:
+            subjects[one].on_next(made.image(one))
+            subjects[one].on_completed()
+        for _ in range(3):
+            await asyncio.sleep(0)
     qualities = [image.quality for image in heard.images]
     assert qualities == sorted(qualities)
     assert qualities.count(ImageQuality.COMPLETE) == 1
-    assert len(qualities) <= 17
+    assert 10 <= len(qualities) <= 17
 
 
 def held(subjects: dict[int, Subject[Image]], image_id: ImageId) -> Observable[Image]:
