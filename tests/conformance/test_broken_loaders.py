@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cornerstream.testing import CHECKS, ConformanceError, LoaderCase, check_loader
-from tests.conformance import broken
+from tests.conformance import broken, broken_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,22 +45,22 @@ FAULTS = [
     (broken.FirstFrameOnly, "frames_out_of_range_are_refused", "it loaded"),
     (broken.KeepsOut, "pixels_go_where_they_are_wanted", "pixels are (others|not the expected ones)"),
     (broken.InTheMainThread, "works_from_a_thread", "main thread"),
-    (broken.Untyped, "errors_are_typed_and_name_the_image", "KeyError, none of"),
-    (broken.TypedAsAnything, "errors_are_typed_and_name_the_image", "ImageLoadError, none of"),
-    (broken.BlamesAnother, "errors_are_typed_and_name_the_image", "names x:other"),
-    (broken.Swallows, "errors_are_typed_and_name_the_image", "without an image and without an error"),
-    (broken.Invents, "errors_are_typed_and_name_the_image", "is not there, and it loaded"),
-    (broken.KeepsFailures, "failures_are_not_kept", "same error twice"),
-    (broken.DeliversAfterwards, "cancelled_at_every_turn", "still runs|after it was cancelled"),
-    (broken.DeliversAfterwards, "cancelled_at_every_step", "still runs|after it was cancelled"),
-    (broken.LeavesATask, "closed_with_its_session", "tasks are left after its session was closed"),
-    (broken.SaysGoodbye, "cancelled_at_every_turn", "signals after it was cancelled"),
-    (broken.SaysGoodbye, "cancelled_at_every_step", "signals after it was cancelled before the call of a worker"),
-    (broken.CannotBeCancelled, "cancelled_at_every_turn", "still runs"),
-    (broken.KeepsItsTurn, "cancelled_at_every_step", "did not come to an end"),
-    (broken.LeavesATask, "pixels_are_right", "tasks are left"),
-    (broken.LeavesAThread, "pixels_are_right", "a thread is left"),
-    (broken.LeavesADescriptor, "pixels_are_right", "descriptors are left open: /"),
+    (broken_ends.Untyped, "errors_are_typed_and_name_the_image", "KeyError, none of"),
+    (broken_ends.TypedAsAnything, "errors_are_typed_and_name_the_image", "ImageLoadError, none of"),
+    (broken_ends.BlamesAnother, "errors_are_typed_and_name_the_image", "names x:other"),
+    (broken_ends.Swallows, "errors_are_typed_and_name_the_image", "without an image and without an error"),
+    (broken_ends.Invents, "errors_are_typed_and_name_the_image", "is not there, and it loaded"),
+    (broken_ends.KeepsFailures, "failures_are_not_kept", "same error twice"),
+    (broken_ends.DeliversAfterwards, "cancelled_at_every_turn", "still runs|after it was cancelled"),
+    (broken_ends.DeliversAfterwards, "cancelled_at_every_step", "still runs|after it was cancelled"),
+    (broken_ends.LeavesATask, "closed_with_its_session", "tasks are left after its session was closed"),
+    (broken_ends.SaysGoodbye, "cancelled_at_every_turn", "signals after it was cancelled"),
+    (broken_ends.SaysGoodbye, "cancelled_at_every_step", "signals after it was cancelled before the call of a worker"),
+    (broken_ends.CannotBeCancelled, "cancelled_at_every_turn", "still runs"),
+    (broken_ends.KeepsItsTurn, "cancelled_at_every_step", "did not come to an end"),
+    (broken_ends.LeavesATask, "pixels_are_right", "tasks are left"),
+    (broken_ends.LeavesAThread, "pixels_are_right", "a thread is left"),
+    (broken_ends.LeavesADescriptor, "pixels_are_right", "descriptors are left open: /"),
 ]
 
 

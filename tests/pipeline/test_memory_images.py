@@ -287,16 +287,3 @@ async def test_another_session_does_not_have_it(session: Session) -> None:
     async with Session() as other:
         with pytest.raises(ImageLoadError, match="this session's memory"):
             await other.load(image_id)
-
-
-async def test_where_the_pixels_are_wanted(session: Session) -> None:
-    array = np.arange(12, dtype=np.uint16).reshape(3, 4)
-    image_id = session.memory.add(array)
-    out = np.zeros((3, 4), np.float32)
-    image = await session.load(image_id, out=out)
-    np.testing.assert_array_equal(out, array)
-    assert np.shares_memory(image.pixels, out)
-    same = np.zeros((3, 4), np.uint16)
-    await session.load(image_id, out=same)
-    same[:] = 9
-    assert array[0, 1] == 1  # the caller's array is not what is written into
