@@ -24,8 +24,8 @@ _OWN = (
     "WindowCenterWidthExplanation",
     "VOILUTFunction",
 )  # what `read_own` reads; nothing else depends on these
-_OWN_TAGS = frozenset(ATTRIBUTES[keyword][0] for keyword in _OWN)
-_RESOLVED = frozenset(  # functional groups take the place of what is an instance's own
+OWN_TAGS = frozenset(ATTRIBUTES[keyword][0] for keyword in _OWN)
+RESOLVED_TAGS = frozenset(  # functional groups take the place of what is an instance's own
     ATTRIBUTES[keyword][0] for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 )
 _KNOWN = 8  # kinds of headers remembered
@@ -72,13 +72,13 @@ class MetadataMemo:
 def _key(attributes: WrittenAttributes, *described: Hashable) -> Hashable | None:
     """All that metadata depends on but an instance's own attributes; `None` where it is too much, or not all."""
     elements = attributes.elements
-    if not _RESOLVED.isdisjoint(elements):
+    if not RESOLVED_TAGS.isdisjoint(elements):
         return None
     found: list[Hashable] = [attributes.character_set, *described]
     for tag, element in elements.items():
         if element.spans is not None or len(element.value) > _LONGEST:
             return None
-        if tag not in _OWN_TAGS:
+        if tag not in OWN_TAGS:
             found += (tag, element.vr, element.value)
     encoding = next(iter(elements.values())).encoding if elements else None  # that of all, where none is a sequence's
     return (*found, None if encoding is None else (encoding.implicit, encoding.big_endian))

@@ -10,6 +10,7 @@ from reactivex import operators as ops
 
 from cornerstream.images.errors import ImageLoadError, SplitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.header_pattern import HeaderPattern
 from cornerstream.operators.media_types import parse_content_type
 from cornerstream.operators.metadata import read_attributes
 from cornerstream.operators.metadata_memo import MetadataMemo
@@ -45,7 +46,10 @@ class RetrievedInstance:
 
 
 def retrieved_instance(
-    part: Part, limits: Limits = DEFAULT_LIMITS, reader: AttributeReader = read_attributes
+    part: Part,
+    limits: Limits = DEFAULT_LIMITS,
+    reader: AttributeReader = read_attributes,
+    pattern: HeaderPattern | None = None,
 ) -> RetrievedInstance:
     """Read the file in a part; a native frame is a view of the part's bytes.
 
@@ -55,10 +59,11 @@ def retrieved_instance(
         part: Its data is a Part 10 file.
         limits: Bounds for what the file claims.
         reader: Makes metadata of its attributes.
+        pattern: What is known of headers like its own.
     """
     frame: EncodedFrame | None = None
     with suppress(ImageLoadError):
-        frame = only_frame(part.data, limits, reader)
+        frame = only_frame(part.data, limits, reader, pattern)
     return RetrievedInstance(frame, len(part.data))
 
 
@@ -107,10 +112,10 @@ def split_instances(
     """
 
     def operator(source: Observable[OpenableBody]) -> Observable[RetrievedInstance]:
-        memo = MetadataMemo()
+        memo, pattern = MetadataMemo(), HeaderPattern(limits)
 
         def read(part: Part) -> RetrievedInstance:
-            return retrieved_instance(part, limits, memo)
+            return retrieved_instance(part, limits, memo, pattern)
 
         return source.pipe(ops.map(_Checked), split_multipart(limits), ops.map(read))
 
