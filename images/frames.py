@@ -26,12 +26,14 @@ class EncodedFrame:
         timings: Seconds spent so far, by stage (`fetch`, `split`, `queue`, …).
         target: Where the pixels are wanted; a decoder that can writes into that memory. It does not travel between
             processes.
+        threads: Threads that a decoder which can may use for this frame alone.
     """
 
     metadata: FrameMetadata
     data: bytes | memoryview
     timings: Mapping[str, float] = field(default_factory=dict)
     target: PixelTarget | None = None
+    threads: int = 1
 
     @property
     def nbytes(self) -> int:
@@ -40,7 +42,7 @@ class EncodedFrame:
 
     def __reduce__(self) -> tuple[type[EncodedFrame], tuple[object, ...]]:
         # Workers may be processes, and a memoryview does not travel.
-        return EncodedFrame, (self.metadata, bytes(self.data), dict(self.timings))
+        return EncodedFrame, (self.metadata, bytes(self.data), dict(self.timings), None, self.threads)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -119,3 +119,9 @@ class Workers(Protocol):
             holds_lock: The function holds the interpreter lock for long; it must not run on a thread beside the loop.
         """
         ...
+
+
+def idle_of(workers: Workers) -> int:
+    """Workers that have nothing to do at the moment; those that do not say so, by an attribute `idle`, count as one."""
+    idle: int = getattr(workers, "idle", 1)
+    return idle

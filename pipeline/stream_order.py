@@ -59,6 +59,8 @@ class Plan:
     @cached_property
     def image_ids(self) -> tuple[ImageId, ...]:
         """The image ids in the order of loading."""
+        if len(self.orders) == 1 and self.orders[0] == range(len(self.series[0])):
+            return self.series[0].image_ids  # mostly
         return tuple(place.image_id for place in self)
 
 

@@ -182,6 +182,11 @@ class RankedWorkers:
         self._rank = rank
         self._decoding = decoding
 
+    @property
+    def idle(self) -> int:
+        """See `idle_of`."""
+        return max(0, self._lane.slots - self._lane.busy)
+
     def run(self, function: Callable[..., T], /, *args: object, holds_lock: bool = False) -> Call[T]:
         """See `Workers.run`."""
         return self._lane.call(function, args, self._rank, self._decoding[holds_lock])

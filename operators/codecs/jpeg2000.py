@@ -20,7 +20,7 @@ _LOSSLESS = frozenset({"1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201", "1.2
 
 
 def decode_jpeg2000(frame: EncodedFrame) -> DecodedFrame:
-    """Decode with imagecodecs, in one thread: the workers are the parallelism.
+    """Decode with imagecodecs: the workers are the parallelism, and only where some have nothing to do it uses threads.
 
     Raises:
         DecodeError: The codestream is cut, is no JPEG 2000, or contradicts the description.
@@ -29,7 +29,7 @@ def decode_jpeg2000(frame: EncodedFrame) -> DecodedFrame:
 
     codestream, siz = checked_codestream(frame)
     out = memory_for(frame, siz.header.precision, signed=siz.header.signed)
-    return j2k_decoded(frame, jpeg2k_decode(bytes(codestream), numthreads=1, out=out), siz.header)
+    return j2k_decoded(frame, jpeg2k_decode(bytes(codestream), numthreads=frame.threads, out=out), siz.header)
 
 
 def decode_openjpeg(frame: EncodedFrame) -> DecodedFrame:

@@ -25,7 +25,7 @@ def decode_jpegxl(frame: EncodedFrame) -> DecodedFrame:
     metadata = frame.metadata
     header = read_basic_info(frame.data)
     check_header(header, metadata)
-    samples = jpegxl_decode(bytes(frame.data), keeporientation=True, numthreads=1)
+    samples = jpegxl_decode(bytes(frame.data), keeporientation=True, numthreads=frame.threads)
     lossless = metadata.transfer_syntax_uid == _LOSSLESS
     values = codec_values(samples, metadata, precision=header.precision, lossless=lossless)
     return decoded(frame, values, "RGB" if metadata.samples_per_pixel == 3 else "")
