@@ -26,19 +26,39 @@ class Placed(Protocol):
     """What tells where an image lies: `FrameMetadata`, an `Image`, or a `Place`."""
 
     @property
-    def rows(self) -> int: ...  # noqa: D102 - as in FrameMetadata, as are all below
+    def rows(self) -> int:
+        """Rows."""
+        ...
+
     @property
-    def columns(self) -> int: ...  # noqa: D102
+    def columns(self) -> int:
+        """Columns."""
+        ...
+
     @property
-    def image_position_patient(self) -> Vector | None: ...  # noqa: D102
+    def image_position_patient(self) -> Vector | None:
+        """The centre of the first pixel."""
+        ...
+
     @property
-    def image_orientation_patient(self) -> tuple[float, float, float, float, float, float] | None: ...  # noqa: D102
+    def image_orientation_patient(self) -> tuple[float, float, float, float, float, float] | None:
+        """Row direction, then column direction."""
+        ...
+
     @property
-    def pixel_spacing(self) -> tuple[float, float] | None: ...  # noqa: D102
+    def pixel_spacing(self) -> tuple[float, float] | None:
+        """Between rows, then between columns."""
+        ...
+
     @property
-    def slice_thickness(self) -> float | None: ...  # noqa: D102
+    def slice_thickness(self) -> float | None:
+        """In millimetres."""
+        ...
+
     @property
-    def frame_of_reference_uid(self) -> str | None: ...  # noqa: D102
+    def frame_of_reference_uid(self) -> str | None:
+        """In which the position holds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
