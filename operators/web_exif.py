@@ -36,9 +36,13 @@ def read_orientation(exif: bytes) -> int:
         if len(data) < entry + 12:
             break
         if number(entry, 2) == _ORIENTATION and number(entry + 2, 2) == _SHORT:
-            found = number(entry + 8, 2)
-            return found if 1 <= found <= 8 else 1
+            return known_orientation(number(entry + 8, 2))
     return 1
+
+
+def known_orientation(found: int) -> int:
+    """1 to 8; any other value says nothing, which is 1."""
+    return found if 1 <= found <= 8 else 1
 
 
 def oriented(pixels: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:

@@ -10,6 +10,7 @@ import numpy as np
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.metadata import LookupTable, Palette
 from cornerstream.operators.codecs.guards import translated
+from cornerstream.operators.web_exif import known_orientation
 from cornerstream.operators.web_page import WebPage, WebSamples, check_page
 from cornerstream.operators.web_tiff_directory import Directory, check_extents, read_directories
 
@@ -129,7 +130,7 @@ def _page(body: bytes, found: Directory, limits: Limits) -> WebPage:
         colour=photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO),
         found=_FOUND.get(photometric, "MONOCHROME2"),
         inverted=photometric == _WHITE_IS_ZERO and samples == 1,
-        orientation=found.one(274, 1) if 1 <= found.one(274, 1) <= 8 else 1,
+        orientation=known_orientation(found.one(274, 1)),
         icc_profile=found.data(34675) or None,
         palette=_palette(codec.palette),
     )

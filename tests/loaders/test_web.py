@@ -151,6 +151,14 @@ async def test_what_is_refused_is_not_asked_for_again(
         assert not session.cached(server.url("/a.png"))
 
 
+@pytest.mark.parametrize("begins", [bytes(128) + b"DICM", b"<!DOCTYPE html>" * 9])
+async def test_what_is_no_picture_is_not_read_on(begins: bytes) -> None:
+    async with world((head(200, f"Content-Length: {1 << 30}") + begins, Step.HANG)) as (server, session):
+        with pytest.raises(SplitError):
+            await session.load(server.url("/large"))
+        await server.left.wait()
+
+
 async def test_a_cut_file_ends_in_an_error_after_some_attempts() -> None:
     async with world((ok(PNG[:-3], IS_PNG),)) as (server, session):
         with pytest.raises(TruncatedError, match="3 bytes too early"):
