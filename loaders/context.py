@@ -161,6 +161,8 @@ class LoadContext:
         memory: What the program itself holds; nothing outside a session.
         stores: The session's stores, such as buckets, with what opens them.
         readers: Run at this load's rank what has to wait for a store; see `waiting_workers`.
+        brief: Run at this load's rank what takes less time than the way to a worker, with others of its kind; there may be
+            none.
     """
 
     http: Transport
@@ -172,6 +174,7 @@ class LoadContext:
     wish: FileWish | None = None
     stores: Stores = field(default_factory=Stores)
     readers: Workers | None = None
+    brief: Workers | None = None
 
     @property
     def waiting_workers(self) -> Workers:

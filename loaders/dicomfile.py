@@ -46,7 +46,7 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
             decompress(context.workers, prefer=prefer, limits=limits, target=target),
         )
     else:
-        frames = index.pipe(read_and_decompress(image_id, context.workers, prefer, limits, target))
+        frames = index.pipe(read_and_decompress(image_id, context.workers, prefer, limits, target, context.brief))
     return ImageLoadObject(image_id, frames.pipe(to_rgb(context.workers), to_image(image_id, target)))
 
 

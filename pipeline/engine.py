@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cornerstream.budget import Budget
+from cornerstream.bundles import Bundles
 from cornerstream.cache import ByteCache
 from cornerstream.derived_sources import source_of
 from cornerstream.disk_lane import DiskLane, DiskTransport
@@ -96,6 +97,8 @@ class Engine:
             isolated=options.isolated,
             recorder=self.counters,
         )
+        own_threads = options.executor is None and not options.isolated
+        self._bundles = Bundles(self.workers) if own_threads else None  # they share memory with the loop
         self.readers = WorkerScheduler(host, None, options.max_requests, limits=options.limits)  # they wait for stores
         self.stores = Stores(options.storage_options)
         own = AiohttpTransport(options.limits, headers=options.headers, ssl=options.ssl)
@@ -139,6 +142,7 @@ class Engine:
             volumes=self.volumes,
             stores=self.stores,
             readers=self.readers.waiting_at_rank(rank),
+            brief=None if self._bundles is None else self._bundles.at_rank(rank),
         )
 
     async def tracked(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
