@@ -6,17 +6,18 @@ server that is busy sending sends on meanwhile.
 
 from __future__ import annotations
 
+from asyncio import Transport
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 if TYPE_CHECKING:
-    from asyncio import Transport
     from collections.abc import Iterator
     from ssl import SSLContext
 
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -41,6 +42,22 @@ class Connector(aiohttp.TCPConnector):
         if taken is not None and connection.transport is not None:
             taken.append(connection.transport)
         return connection
+
+    async def _wrap_create_connection(self, *args: Any, **kwargs: Any) -> tuple[Transport, ResponseHandler]:
+        """Make a connection; left in the very turn in which TLS is ready, it is cut as any other."""
+        made: list[ResponseHandler] = []
+
+        def protocol() -> ResponseHandler:
+            made.append(args[0]())
+            return made[-1]
+
+        try:
+            return await super()._wrap_create_connection(protocol, *args[1:], **kwargs)
+        except BaseException:
+            for one in made:  # asyncio has begun to say goodbye, and would wait for an answer
+                if isinstance(one.transport, Transport):
+                    one.transport.abort()
+            raise
 
 
 @contextmanager
