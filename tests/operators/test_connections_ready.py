@@ -31,7 +31,8 @@ async def test_it_is_cut(monkeypatch: pytest.MonkeyPatch, transport: Ready | Non
         raise asyncio.CancelledError
 
     monkeypatch.setattr(aiohttp.TCPConnector, "_wrap_create_connection", made_and_cancelled)
-    async with Connector() as connector:
+    connector = Connector()
+    async with connector:
         with pytest.raises(asyncio.CancelledError):
             await connector._wrap_create_connection(Protocol)
     assert transport is None or transport.aborted
@@ -46,6 +47,7 @@ async def test_one_that_is_kept_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
         return transport, protocol
 
     monkeypatch.setattr(aiohttp.TCPConnector, "_wrap_create_connection", made)
-    async with Connector() as connector:
+    connector = Connector()
+    async with connector:
         assert (await connector._wrap_create_connection(Protocol))[0] is transport
     assert not transport.aborted
