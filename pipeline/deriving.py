@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,7 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.plane import Plane, Sampling
 from cornerstream.images.plane_address import PlaneAddress
 from cornerstream.images.volume import Place
+from cornerstream.listing import together
 from cornerstream.operators.resample_planes import ORIENTATIONS, stack_of_planes, volume_key
 from cornerstream.operators.resample_points import voxel_along
 from cornerstream.operators.volume_geometry import volume_geometry
@@ -26,11 +26,21 @@ if TYPE_CHECKING:
 
     from cornerstream.engine import Engine
     from cornerstream.images.derived_address import Operation
+    from cornerstream.images.image import Image
     from cornerstream.images.plane import Combination, Interpolation
     from cornerstream.images.volume import Vector, VolumeGeometry
     from cornerstream.operators.resample_planes import Orientation
 
 Directions = tuple["Vector", "Vector"]
+_OF_IMAGES = (
+    "study_instance_uid",
+    "series_instance_uid",
+    "modality",
+    "series_number",
+    "series_description",
+    "rows",
+    "columns",
+)
 
 
 class Deriving(SessionLife):
@@ -165,23 +175,21 @@ class Deriving(SessionLife):
 
     async def _place(self, engine: Engine, image_ids: Sequence[ImageId | str], lane: Lane) -> list[Series]:
         ids = image_ids_of(image_ids)
-        loads = [self._load_on(engine, image_id, Rank(lane, place)) for place, image_id in enumerate(ids)]
-        images = await asyncio.gather(*loads)
-        places = tuple(Place.of(image) for image in images)
-        first = images[0]
-        series = Series(
-            tuple(ids),
-            study_instance_uid=first.study_instance_uid,
-            series_instance_uid=first.series_instance_uid,
-            modality=first.modality,
-            series_number=first.series_number,
-            series_description=first.series_description,
-            rows=first.rows,
-            columns=first.columns,
-            image_bytes=first.nbytes,
-            places=places,
-        )
-        return [series]
+        found: dict[int, Image] = {}  # the first one only: a series may be larger than the memory
+
+        async def place(number: int) -> Place:
+            image = await self._load_on(engine, ids[number], Rank(lane, number))
+            if number == 0:
+                found[0] = image
+            return Place.of(image)
+
+        places = tuple(await together(place(number) for number in range(len(ids))))
+        series = Series(tuple(ids), places=places)
+        first = found.get(0)
+        if first is None:
+            return [series]
+        known = {name: getattr(first, name) for name in _OF_IMAGES}
+        return [replace(series, image_bytes=first.nbytes, **known)]
 
 
 def _series_of_planes(address: PlaneAddress, geometry: VolumeGeometry, of: Series, name: str) -> Series:

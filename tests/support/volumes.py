@@ -15,7 +15,9 @@ from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.images.metadata import FrameMetadata, VoiWindow
 from cornerstream.images.volume import Place, VolumeGeometry
 from cornerstream.operators.bridge import from_coroutine
+from cornerstream.registry import LoaderRegistry
 from cornerstream.series import Series
+from cornerstream.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,3 +183,10 @@ class HeldSlices:
     async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+
+def session_of(slices: HeldSlices, **options: Any) -> Session:
+    """A session that loads slices by this loader."""
+    registry = LoaderRegistry()
+    registry.register("slice", slices)
+    return Session(registry=registry, **options)
