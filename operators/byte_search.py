@@ -26,5 +26,5 @@ def find_tag(data: bytes | memoryview, tag: bytes) -> Iterator[int]:
 def _tags_in(data: bytes | memoryview, tag: bytes, start: int, stop: int) -> list[int]:
     """Those that begin in a window and end before `stop`."""
     words = np.frombuffer(data, "<u2", (stop - start) // 2, start)
-    ends = np.flatnonzero(words[1:] == int.from_bytes(tag[2:], "little"))
+    (ends,) = (words[1:] == int.from_bytes(tag[2:], "little")).nonzero()
     return [start + 2 * at for at in ends[words[ends] == int.from_bytes(tag[:2], "little")].tolist()]

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from cornerstream.images.errors import LimitError, SplitError, TruncatedError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.media_types import parse_content_type
-from cornerstream.operators.parts import Part, PartBody, parse_headers
+from cornerstream.operators.parts import Part, PartBody, Rooms, parse_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Bodies = Callable[[Mapping[str, str], Limits], PartBody]
+    Bodies = Callable[[Mapping[str, str], Limits, Rooms], PartBody]
 
 _MULTIPART = frozenset({"multipart/related", "multipart/mixed"})
 _BOUNDARY = re.compile(r"[\x20-\x7e]{0,69}[\x21-\x7e]\Z")  # RFC 2046: 1 to 70 characters, the last one no space
@@ -51,7 +51,7 @@ class MultipartSplitter:
     def __init__(self, content_type: str, limits: Limits = DEFAULT_LIMITS, bodies: Bodies = PartBody) -> None:
         if not content_type.strip():
             raise SplitError("the response has no Content-Type, so nothing says how its parts are framed")
-        self._limits, self._bodies = limits, bodies
+        self._limits, self._bodies, self._rooms = limits, bodies, Rooms()
         boundary = boundary_of(content_type)
         self._delimiter = b"\r\n--" + (boundary or "").encode("ascii")
         self._state = _State.SINGLE if boundary is None else _State.PREAMBLE
@@ -62,7 +62,7 @@ class MultipartSplitter:
         self._count = 0
         self._fed = len(self._buffer)
         self._headers: Mapping[str, str] = {"content-type": content_type}
-        self._body = (bodies if boundary is None else PartBody)(self._headers, limits)
+        self._body = (bodies if boundary is None else PartBody)(self._headers, limits, self._rooms)
         self._done: list[Part] = []
 
     def feed(self, chunk: bytes) -> list[Part]:
@@ -185,7 +185,7 @@ class MultipartSplitter:
         self._state = _State.CLOSING if closing else _State.HEADERS
 
     def _complete(self) -> None:
-        self._done.append(Part(self._headers, self._body.close()))
+        self._done.append(Part(self._headers, self._body.close(), self._rooms))
 
     def _check_closing(self) -> bool:
         after = self._buffer[self._at : self._at + 1]
@@ -220,7 +220,7 @@ class MultipartSplitter:
         self._headers = parse_headers(block, self._limits)
         if self._headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
             raise SplitError("a part is multipart itself, which DICOMweb does not use (PS3.18 section 8.6.1.2)")
-        self._body = self._bodies(self._headers, self._limits)
+        self._body = self._bodies(self._headers, self._limits, self._rooms)
         self._state = _State.BODY
 
 

@@ -15,6 +15,9 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from numpy.typing import NDArray
+
+_SPARE = 8  # an eighth more than what is asked for, since the next part will be of another size
 _LEAST_ROOM = 1 << 14  # bytes; less comes as quickly with what follows it
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\x00-\x08\x0a-\x1f]*)\Z")
 _ONCE = frozenset({"content-type", "content-length"})
@@ -32,15 +35,43 @@ class Part:
     Attributes:
         headers: Its header fields by lower-case name.
         data: Its body; a view of it where it was received into memory of its own (see `PartBody.room`).
+        rooms: Where that memory may go back to.
     """
 
     headers: Mapping[str, str]
     data: bytes | memoryview = field(repr=False)
+    rooms: Rooms | None = field(default=None, repr=False)
 
     @property
     def content_type(self) -> str:
         """The part's Content-Type field; empty if it has none."""
         return self.headers.get("content-type", "")
+
+    def give_back(self) -> None:
+        """Let other parts have the memory of the body; nobody may look at `data` any more."""
+        if self.rooms is not None and isinstance(self.data, memoryview):
+            self.rooms.give_back(self.data)
+
+
+class Rooms:
+    """Memory for the bodies of parts, one after the other: new memory costs more than what is done in it."""
+
+    __slots__ = ("_free",)
+
+    def __init__(self) -> None:
+        self._free: NDArray[np.uint8] | None = None
+
+    def take(self, size: int) -> memoryview:
+        """Memory of that size."""
+        free, self._free = self._free, None
+        if free is None or not size <= len(free) <= 2 * size:
+            free = np.empty(size + size // _SPARE, np.uint8)  # no page of it is touched before it is written
+        return memoryview(free.data)[:size]
+
+    def give_back(self, taken: memoryview) -> None:
+        """What was taken, and is looked at by nobody any more."""
+        memory = taken.obj
+        self._free = memory if isinstance(memory, np.ndarray) else None
 
 
 class PartBody:
@@ -49,15 +80,17 @@ class PartBody:
     Args:
         headers: The part's header fields by lower-case name.
         limits: `part_bytes` holds here.
+        rooms: Where memory comes from.
 
     Raises:
         SplitError: Content-Length is not a number.
         LimitError: Content-Length exceeds the limit.
     """
 
-    __slots__ = ("_buffer", "_expected", "_first", "_limit", "_room", "_size")
+    __slots__ = ("_buffer", "_expected", "_first", "_limit", "_room", "_rooms", "_size")
 
-    def __init__(self, headers: Mapping[str, str], limits: Limits) -> None:
+    def __init__(self, headers: Mapping[str, str], limits: Limits, rooms: Rooms | None = None) -> None:
+        self._rooms = rooms
         self._limit = limits.part_bytes
         self._size = 0
         self._first = memoryview(b"")  # copied when it is known whether more follows

@@ -12,9 +12,9 @@ from reactivex import operators as ops
 from cornerstream.images.errors import ImageLoadError, SplitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
+from cornerstream.operators.multipart import MultipartSplitter
 from cornerstream.operators.parts import PartBody
 from cornerstream.operators.split_frames import FrameSplitter
-from cornerstream.operators.multipart import MultipartSplitter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
+    from cornerstream.operators.parts import Rooms
     from cornerstream.operators.read_wanted import FileWish
     from cornerstream.operators.split_multipart import OpenableBody
 
@@ -83,7 +84,7 @@ class InstanceSplitter:
             raise self._failure
         return frames
 
-    def _begin(self, headers: Mapping[str, str], limits: Limits) -> PartBody:
+    def _begin(self, headers: Mapping[str, str], limits: Limits, _: Rooms) -> PartBody:
         if self._file is not None:
             raise SplitError("the answer has several parts where one instance was asked for")
         self._file = FrameSplitter(self._image_id, self._limits)

@@ -64,7 +64,10 @@ def retrieved_instance(
     frame: EncodedFrame | None = None
     with suppress(ImageLoadError):
         frame = only_frame(part.data, limits, reader, pattern)
-    return RetrievedInstance(frame, len(part.data))
+    nbytes = len(part.data)
+    if frame is None or isinstance(frame.data, bytes):  # else the frame is a view
+        part.give_back()
+    return RetrievedInstance(frame, nbytes)
 
 
 def check_instances(content_type: str) -> None:

@@ -14,6 +14,7 @@ from cornerstream.images.errors import ImageLoadError, LimitError, SplitError, T
 from cornerstream.images.limits import Limits
 from cornerstream.operators import parts as parts_module
 from cornerstream.operators.multipart import MultipartSplitter, split_parts
+from cornerstream.operators.parts import Rooms
 from cornerstream.operators.split_multipart import parts_of
 
 if TYPE_CHECKING:
@@ -139,3 +140,35 @@ async def test_a_response_that_can_is_received_into_memory() -> None:
     body = Poured(build([b"first", bytes(9000)], [5, 9000]))
     async with aclosing(parts_of(body)) as found:
         assert [bytes(part.data) async for part in found] == [b"first", bytes(9000)]
+
+
+def test_memory_that_was_given_back_is_used_again() -> None:
+    rooms = Rooms()
+    first = rooms.take(100)
+    owner = first.obj
+    rooms.give_back(first.toreadonly())
+    assert rooms.take(105).obj is owner  # a little more fits
+    assert rooms.take(105).obj is not owner  # it was given back once
+
+
+@pytest.mark.parametrize("size", [20, 1000])
+def test_memory_of_quite_another_size_is_new(size: int) -> None:
+    rooms = Rooms()
+    first = rooms.take(100)
+    rooms.give_back(first)
+    again = rooms.take(size)
+    assert again.obj is not first.obj
+    assert len(again) == size
+
+
+async def test_only_what_is_given_back_is_written_over() -> None:
+    bodies = [bytes([number]) * 9000 for number in range(4)]
+    body = Poured(build(bodies, [9000] * 4))
+    kept = []
+    async with aclosing(parts_of(body)) as found:
+        async for part in found:
+            if part.data[0] % 2:
+                part.give_back()
+            else:
+                kept.append(part)
+    assert [bytes(part.data) for part in kept] == [bodies[0], bodies[2]]
