@@ -115,8 +115,6 @@ class ArrayRun:
         if self._window is not None:
             meter.ahead, meter.received = len(self._window), meter.received + self._window.bytes_received
             self._window.close()
-        if self._first is not None:
-            self._first.cancel()
         self._array = None  # whoever keeps this object, as an error's traceback or the progress does, keeps no array
         self._board.end(meter)
 

@@ -110,7 +110,6 @@ class VolumeLoad(Generic[T]):
         task = asyncio.ensure_future(self._make())
         self._loop.tasks.add(task)
         task.add_done_callback(self._loop.tasks.discard)
-        task.add_done_callback(_look_at)
         return task
 
     def _stop(self) -> None:
@@ -124,9 +123,3 @@ class VolumeLoad(Generic[T]):
 
     async def _once(self) -> AsyncGenerator[T, None]:
         yield await self._join()
-
-
-def _look_at(task: asyncio.Task[Any]) -> None:
-    """A failure of which nobody wants to hear any more is no news."""
-    if not task.cancelled():
-        task.exception()
