@@ -17,6 +17,7 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.volume import Place
 from cornerstream.operators.metadata import read_dataset
 from cornerstream.operators.volume_geometry import missing_after, volume_geometry
+from tests.support.volumes import made_volume
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -120,6 +121,24 @@ def test_any_one_slice_that_is_taken_out_is_missed(count: int, data: st.DataObje
     lost = data.draw(st.integers(1, count - 2))
     heights = [1.25 * number for number in range(count) if number != lost]
     assert missing_after(heights, [1.25] * len(heights)) == [lost - 1]
+
+
+@given(st.data())
+def test_any_stack_in_any_order_is_the_volume_that_it_is(data: st.DataObject) -> None:
+    steps = data.draw(st.lists(st.floats(1.0, 1.3), min_size=1, max_size=12))
+    made = made_volume(
+        np.cumsum([0, *steps]).tolist(),
+        shape=(2, 3),
+        shear=(data.draw(st.floats(-0.5, 0.5)), data.draw(st.floats(-0.5, 0.5))),
+        turned=data.draw(st.floats(-3, 3)),
+    )
+    slices = data.draw(st.permutations(made.images))
+    geometry = volume_geometry([image.image_id for _, image in slices], [image for _, image in slices])
+    assert geometry.image_ids == made.geometry.image_ids
+    assert geometry.positions == made.geometry.positions
+    np.testing.assert_allclose(geometry.distances, np.cumsum([0, *steps]), atol=1e-9)
+    for index in range(len(steps) + 1):
+        assert geometry.position_of(0, 0, index) == pytest.approx(made.geometry.positions[index])
 
 
 def test_an_error_says_what_to_do() -> None:
