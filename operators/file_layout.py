@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 Places = tuple[tuple[int, int], ...]
 
-_HEADER_PIECE = 1 << 16
-_FRAGMENT_PIECE = 1 << 9
+_HEADER_PIECES = (1 << 14, 1 << 16)  # a header of the usual size, and of one that goes on behind that
+_FRAGMENT_PIECES = (1 << 9, 1 << 9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ def find_frames(read: Read, size: int, limits: Limits, reader: AttributeReader =
         LimitError: A limit is reached.
     """
     stream = ByteStream()
-    header = _drive(read_header(stream, limits, reader), stream, read, size, _HEADER_PIECE)
+    header = _drive(read_header(stream, limits, reader), stream, read, size, _HEADER_PIECES)
     if header.pixel_length is not None:
         return FileLayout(header, native_layout(header))
     frames: list[Frame] = []
     walk = walk_frames(stream, header, limits, frames, keep_data=False)
-    _drive(walk, stream, read, size, _FRAGMENT_PIECE)
+    _drive(walk, stream, read, size, _FRAGMENT_PIECES)
     return FileLayout(header, fragments=tuple(places(frames)))
 
 
@@ -74,8 +74,9 @@ def check_not_empty(size: int, name: str) -> None:
         raise SplitError(f"{name} is not a DICOM file: it is empty")
 
 
-def _drive(parser: Generator[None, None, R], stream: ByteStream, read: Read, size: int, piece: int) -> R:
-    """Run a parser over a file, reading where it wants to go on: what it skips is not read."""
+def _drive(parser: Generator[None, None, R], stream: ByteStream, read: Read, size: int, pieces: tuple[int, int]) -> R:
+    """Run a parser over a file, reading where it wants to go on, a first piece and others: what it skips is not read."""
+    piece, others = pieces
     while True:
         try:
             next(parser)
@@ -88,5 +89,6 @@ def _drive(parser: Generator[None, None, R], stream: ByteStream, read: Read, siz
         data = read(min(piece, size - position), position)  # what is appended meanwhile does not count
         if not data and position < size:
             raise TruncatedError(f"the file has become shorter while it was read: it ends before offset {position}")
+        piece = others
         stream.ended = position == size
         stream.fill(data)

@@ -19,7 +19,8 @@ from cornerstream.operators.storage_address import is_url, store_address, store_
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_LEAST = 1 << 14  # bytes of one request: to ask for less costs the same
+_HEADER = 1 << 16  # bytes of the first request: most headers are shorter
+_LEAST = 1 << 14  # of another one: to ask for less costs the same
 _MOST = 1 << 18
 _NEAR = 1 << 16  # where the next read is no farther, the one after is asked for along with it
 _TAGS = (
@@ -179,11 +180,12 @@ class OpenStoreFile:
         """At most `count` bytes from `offset`, and no more than a few behind them."""
         begin = offset - self._start
         if begin < 0 or begin + count > len(self._data):
-            if count >= self._ahead:
+            if offset and count >= self._ahead:
                 return self._fetch(offset, count)
             if 0 <= begin - len(self._data) < _NEAR and self._data:
                 self._ahead = min(_MOST, 2 * self._ahead)
-            self._data, self._start, begin = self._fetch(offset, max(count, self._ahead)), offset, 0
+            wanted = max(count, self._ahead if offset else _HEADER)
+            self._data, self._start, begin = self._fetch(offset, wanted), offset, 0
         return self._data[begin : begin + count]
 
     def _fetch(self, offset: int, count: int) -> bytes:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LOCAL = Struct("<4s5H3L2H")
 _PACKED_PIECE = 1 << 16
-_PIECE = 1 << 18
+_PIECE = 1 << 16
 _REST = 1 << 16  # so many bytes behind what was wanted are inflated as well, if that proves the member
 
 
