@@ -30,7 +30,8 @@ class Limits:
         connect_seconds: Time to connect.
         read_seconds: Longest silence of a server in the middle of a response, and longest wait for its whole header.
         decode_seconds: Time for one frame on a worker; a worker process is ended then, a thread is given up.
-        decode_bytes: Memory that a worker process may take beyond what it has at its start (Linux).
+        decode_bytes: Memory that a worker process may take beyond what it has at its start (Linux), and that a plane through a
+            volume may take while it is computed.
         response_seconds: Time that one response may keep its reader waiting in all; the reader's own time does not count.
         response_header_bytes: Bytes of the status line, and of one header field, of a response.
         response_headers: Header fields of a response.
