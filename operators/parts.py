@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_SPARE = 8  # an eighth more than what is asked for, since the next part will be of another size
+_SPARE = 8  # part of what is asked for that is had beside it
 _LEAST_ROOM = 1 << 14  # bytes; less comes as quickly with what follows it
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\x00-\x08\x0a-\x1f]*)\Z")
 _ONCE = frozenset({"content-type", "content-length"})
@@ -65,7 +65,8 @@ class Rooms:
         """Memory of that size."""
         free, self._free = self._free, None
         if free is None or not size <= len(free) <= 2 * size:
-            free = np.empty(size + size // _SPARE, np.uint8)  # no page of it is touched before it is written
+            # No page of it is touched before it is written. Where it comes back, the next part may need a little more.
+            free = np.empty(size if free is None else size + size // _SPARE, np.uint8)
         return memoryview(free.data)[:size]
 
     def give_back(self, taken: memoryview) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from cornerstream.gate import WaitingList
@@ -56,7 +57,7 @@ class NetworkGate:
         self._reserved = reserved
         self._usable = slots - min(reserved, slots - 1)
         self._max_bytes = max_bytes
-        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._clock = clock or monotonic  # which is the loop's own
         self._under_way = UnderWay()
         self._origins: dict[str, _Origin] = {}
         self._look: asyncio.TimerHandle | None = None

@@ -138,8 +138,13 @@ def _words(data: memoryview, metadata: FrameMetadata, order: str, *, own: bool) 
         return unpack_12(data, count)
     name = stored_dtype(metadata).str[1:] if is_float(metadata) else f"u{container_bytes(metadata)}"
     words = np.frombuffer(data, np.dtype(f"{order}{name}"), count)
-    shared = not isinstance(data.obj, bytes) or len(data.obj) - len(data) > max(1, len(data) // _SPARE)
+    shared = _may_change(data) or memoryview(data.obj).nbytes - len(data) > max(1, len(data) // _SPARE)
     return words.astype(words.dtype.newbyteorder("="), copy=own and shared)
+
+
+def _may_change(data: memoryview) -> bool:
+    """Somebody may write what it is a view of: neither bytes nor the memory that a part was received into."""
+    return not (isinstance(data.obj, bytes) or (data.readonly and isinstance(data.obj, np.ndarray)))
 
 
 def _swapped(data: bytes | memoryview) -> bytes:

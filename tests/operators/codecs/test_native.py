@@ -181,3 +181,15 @@ def test_a_frame_does_not_change_with_the_buffer_it_came_in() -> None:
     decoded = decode(memoryview(buffer), rows=2, columns=2)
     buffer[0] = 99
     assert decoded.tolist() == [[1, 2], [3, 4]]
+
+
+def test_the_memory_that_a_part_was_received_into_is_not_copied() -> None:
+    received = np.arange(8, dtype=np.uint8)
+    decoded = decode(memoryview(received.data).toreadonly(), rows=2, columns=4)
+    assert np.shares_memory(decoded, received)
+
+
+def test_memory_that_somebody_may_write_is_copied() -> None:
+    theirs = np.arange(8, dtype=np.uint8)
+    decoded = decode(memoryview(theirs.data), rows=2, columns=4)
+    assert not np.shares_memory(decoded, theirs)
