@@ -8,16 +8,20 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import TYPE_CHECKING
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pydicom
 from PIL import Image
+from pydicom.encaps import generate_frames
 
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.volume import VolumeGeometry
 from cornerstream.registry import LoaderRegistry
 from cornerstream.testing import LoaderCase
+from tests.support.file_bytes import dicom_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +39,7 @@ _SERVE = """
 import http.server, ssl, sys
 class Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_): pass
+http.server.ThreadingHTTPServer.request_queue_size = 128  # a connection that finds no place is tried again after a second
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=sys.argv[1]))
 if len(sys.argv) > 2:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -67,13 +72,13 @@ class World:
 
     @property
     def instances(self) -> str:
-        """Of the first series, on the server."""
-        series = self.study.series[0].series_instance_uid
+        """Of the second series, whose frames are compressed, on the server."""
+        series = self.study.series[1].series_instance_uid
         return f"{self.pacs.dicomweb}/studies/{self.study.study_instance_uid}/series/{series}/instances"
 
-    def uri(self, scheme: str) -> str:
-        """A file of the first series, by WADO-URI."""
-        series = self.study.series[0]
+    def uri(self, scheme: str, series_index: int = 1) -> str:
+        """The first file of a series, by WADO-URI."""
+        series = self.study.series[series_index]
         return (
             f"{scheme}:{self.pacs.wado}?requestType=WADO&studyUID={self.study.study_instance_uid}"
             f"&seriesUID={series.series_instance_uid}&objectUID={series.sop_instance_uids[0]}&contentType=application/dicom"
@@ -81,7 +86,7 @@ class World:
 
     def slice(self) -> Path:
         """A file of one frame."""
-        return self.study.series[0].files[0]
+        return self.study.series[1].files[0]
 
     def cine(self) -> Path:
         """A file of several frames, in colour."""
@@ -170,6 +175,61 @@ def of_mpr(world: World) -> LoaderCase:
     return LoaderCase(loader_of("mpr"), f"mpr:v{planes}", pixels[0], f"mpr:w{planes}", pixels, prepare=prepare)
 
 
+def of_archive(world: World) -> LoaderCase:
+    """A member of a zip archive."""
+    archive = world.pictures / "a.zip"
+    with ZipFile(archive, "w", ZIP_DEFLATED) as file:
+        file.write(world.slice(), "head/1.dcm")
+    return of_files("dicomfile", f"dicomfile:zip://head/1.dcm::{archive}", f"dicomfile:zip://no::{archive}", world)
+
+
+def of_store(world: World) -> LoaderCase:
+    """A file in a store of fsspec."""
+    import fsspec  # noqa: PLC0415 - of an extra
+
+    fsspec.filesystem("memory").pipe("/conformance/1.dcm", world.slice().read_bytes())
+    base = "dicomfile:memory://conformance"
+    return of_files("dicomfile", f"{base}/1.dcm", f"{base}/no.dcm", world)
+
+
+def of_upload(world: World) -> LoaderCase:
+    """A file object of many frames, given to the session."""
+
+    def prepare(session: Session) -> None:
+        session.memory.add(Uploaded(dicom_bytes("rtdose.dcm")), name="a")
+
+    frames = list(pydicom.dcmread(BytesIO(dicom_bytes("rtdose.dcm"))).pixel_array)
+    return LoaderCase(loader_of("memory"), "memory:a", frames[0], "memory:b", frames, prepare=prepare)
+
+
+def of_cine(world: World) -> LoaderCase:
+    """A file of many frames in colour, on a server; Pillow decodes JPEG as well, and smooths its chroma otherwise."""
+    dataset = pydicom.dcmread(world.cine())
+    frames = []
+    for data in generate_frames(dataset.PixelData, number_of_frames=int(dataset.NumberOfFrames)):
+        with Image.open(BytesIO(data)) as picture:
+            frames.append(np.asarray(picture.convert("RGB")))
+    case = of_files("wadouri", world.uri("wadouri", -1), world.uri("wadouri", -1).replace("2.25.", "2.24."), world)
+    return replace(case, pixels=frames[0], frames=frames, tolerance=4)
+
+
+class Uploaded:
+    """A file object that is nothing else."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = BytesIO(data)
+        self.read, self.seek = self._file.read, self._file.seek
+
+
+def of_pages(world: World) -> LoaderCase:
+    """A TIFF of three pages."""
+    frames = [np.full((6, 8), 50 * number, np.uint8) for number in (1, 2, 3)]
+    pages = [Image.fromarray(frame) for frame in frames]
+    pages[0].save(world.pictures / "a.tif", save_all=True, append_images=pages[1:])
+    base = f"{world.web}/"
+    return LoaderCase(loader_of("http"), f"{base}a.tif", frames[0], f"{base}no.tif", frames)
+
+
 CASES: dict[str, Callable[[World], LoaderCase]] = {
     "data": of_data,
     "derived": of_derived,
@@ -182,7 +242,7 @@ CASES: dict[str, Callable[[World], LoaderCase]] = {
     "mpr": of_mpr,
     "wadors": lambda at: of_files(
         "wadors",
-        f"wadors:{at.instances}/{at.study.series[0].sop_instance_uids[0]}/frames/1",
+        f"wadors:{at.instances}/{at.study.series[1].sop_instance_uids[0]}/frames/1",
         f"wadors:{at.instances}/2.25.1/frames/1",
         at,
     ),
@@ -190,6 +250,15 @@ CASES: dict[str, Callable[[World], LoaderCase]] = {
     "web": lambda at: of_pictures("web", f"web:{at.pictures}", at),
 }
 """How to load an image of each scheme."""
+
+MORE: dict[str, Callable[[World], LoaderCase]] = {
+    "archive": of_archive,
+    "cine": of_cine,
+    "pages": of_pages,
+    "store": of_store,
+    "upload": of_upload,
+}
+"""Further ways in which loaders have their bytes."""
 
 
 def write_pictures(folder: Path) -> Path:
