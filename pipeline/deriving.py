@@ -13,13 +13,13 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.plane import Plane, Sampling
 from cornerstream.images.plane_address import PlaneAddress
 from cornerstream.images.volume import Place
+from cornerstream.interchange import Interchange
 from cornerstream.listing import together
 from cornerstream.operators.resample_planes import ORIENTATIONS, stack_of_planes, volume_key
 from cornerstream.operators.resample_points import voxel_along
 from cornerstream.operators.volume_geometry import volume_geometry
 from cornerstream.ranks import Lane, Rank
-from cornerstream.series import Listing, Series, image_ids_of, series_of
-from cornerstream.session_life import SessionLife
+from cornerstream.series import Home, Listing, Series, image_ids_of, series_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ _OF_IMAGES = (
 )
 
 
-class Deriving(SessionLife):
+class Deriving(Interchange):
     """What a session computes of its images. Nothing of it is loaded before the image is."""
 
     def mpr(  # noqa: PLR0913 - all by keyword, all optional
@@ -88,7 +88,7 @@ class Deriving(SessionLife):
         written = PlaneAddress(self._held(geometry), first, sampling, step, count).image_id
         address = PlaneAddress.of(written)  # with as many digits as the image ids have
         name = plane if isinstance(plane, str) else "oblique"
-        return _series_of_planes(address, geometry, series_of(series), name)
+        return replace(_series_of_planes(address, geometry, series_of(series), name), home=Home(self))
 
     def mpr_plane(  # noqa: PLR0913 - all by keyword
         self,
@@ -139,7 +139,10 @@ class Deriving(SessionLife):
             lane: The lane of the loads.
         """
         engine = self._engine
-        return Listing(engine.host, partial(engine.tracked, partial(self._place, engine, image_ids, lane)))
+        listing: Listing[Series] = Listing(
+            engine.host, partial(engine.tracked, partial(self._place, engine, image_ids, lane))
+        )
+        return listing.of(self)
 
     def derive(self, operation: Operation, *images: ImageId | str, opacity: float = 0.5) -> ImageId:
         """The image id of an image that is computed from others, pixel by pixel.
@@ -213,5 +216,4 @@ def _series_of_planes(address: PlaneAddress, geometry: VolumeGeometry, of: Serie
         columns=first.columns,
         image_bytes=4 * first.rows * first.columns,
         places=tuple(replace(place, image_position_patient=address.at(number).origin) for number in numbers),
-        home=of.home,
     )

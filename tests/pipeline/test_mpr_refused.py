@@ -28,6 +28,8 @@ async def test_mere_image_ids_have_to_be_placed_first() -> None:
         assert caught.value.reason == "position"
         (series,) = await session.placed([str(image_id) for image_id in slices.series])
         assert session.mpr(series)[0] == session.mpr(slices.series)[0]
+        assert (await asyncio.to_thread(series.to_volume)).array.shape == MADE.array.shape
+        assert (await asyncio.to_thread(session.mpr(series, "axial").to_array)).ndim == 3
         assert (series.modality, series.rows, series.columns, series.image_bytes) == ("CT", 24, 30, 1440)
 
 
