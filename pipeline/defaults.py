@@ -49,6 +49,11 @@ class DefaultSessions:
                 loop.create_task(_begin(guard))
             return self._by_loop[loop][0]
 
+    def blocking(self) -> Session:
+        """The session that has a thread of its own, whether a loop runs here or not."""
+        with self._lock:
+            return self._of_thread().__enter__()  # else it would live on the loop of its first use
+
     def close(self) -> None:
         """Close the session that has a thread of its own."""
         with self._lock:
@@ -81,6 +86,11 @@ _sessions = DefaultSessions()
 def default_session() -> Session:
     """The session that the module-level functions use: the running loop's, else one with a thread of its own."""
     return _sessions.get()
+
+
+def blocking_session() -> Session:
+    """The default session that has a thread of its own: it may be waited for in a thread whose loop runs, as a notebook's."""
+    return _sessions.blocking()
 
 
 def load_image(image_id: ImageId | str) -> ImageLoadObject:

@@ -1,6 +1,7 @@
 """From paths and URLs to napari's layers: a dask array for each series, in millimetres and modality values.
 
-Nothing but headers is read before napari shows a slice. Images are loaded by the default session, whose cache they share.
+Nothing but headers is read before napari shows a slice. Images are loaded by the
+default session that has a thread of its own: napari waits for them, also in a notebook.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cornerstream.defaults import default_session
+from cornerstream.defaults import blocking_session
 from cornerstream.images.errors import FetchError
 from cornerstream.images.image_id import ImageId
 from cornerstream.operators.geometry import sort_by_position
@@ -53,7 +54,7 @@ def read_layers(path: str | Sequence[str]) -> list[Layer]:
     Raises:
         FetchError: There are no images, or they cannot be listed.
     """
-    session = default_session()
+    session = blocking_session()
     series = _series_of(session, _paths(path))
     if not series:
         raise FetchError(f"there are no DICOM images in {path}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 import warnings
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from cornerstream import defaults
 from cornerstream.images.errors import FetchError
 from cornerstream.napari_plugin.reader import get_reader, read_layers
 from cornerstream.server import server_process
@@ -35,15 +35,22 @@ with warnings.catch_warnings():
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """In place of the default session, which lives until the interpreter ends."""
     with Session() as session:
-        monkeypatch.setattr("cornerstream.napari_plugin.reader.default_session", lambda: session)
+        monkeypatch.setattr("cornerstream.napari_plugin.reader.blocking_session", lambda: session)
         yield session
 
 
-def test_the_default_session_is_used_otherwise() -> None:
-    assert (
-        import_module("cornerstream.napari_plugin.reader").__dict__["default_session"] is not defaults.default_session
+def test_a_notebook_whose_loop_runs_waits_for_it(small_study: PhantomStudy) -> None:
+    """By the default session with a thread, which lives until its interpreter ends."""
+    code = (
+        "import asyncio, sys\n"
+        "from cornerstream.napari_plugin.reader import read_layers\n"
+        "async def cell():\n"
+        "    return [float(data.max().compute()) for data, _, _ in read_layers(sys.argv[1])]\n"
+        "print(len(asyncio.run(cell())))"
     )
-    assert "default_session()" in Path(read_layers.__code__.co_filename).read_text(encoding="utf-8")
+    command = [sys.executable, "-W", "error", "-c", code, str(small_study.folder)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert (run.stdout.strip(), run.stderr) == ("4", "")
 
 
 def manifest_path() -> Path:
