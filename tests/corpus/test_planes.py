@@ -1,4 +1,4 @@
-"""Planes through the real series, as SimpleITK has them: mean absolute difference of 1 HU away from edges at most."""
+"""Planes through the real series, as SimpleITK has them: mean absolute difference of 0.01 HU at most (1 HU is wanted)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_planes_are_those_of_simpleitk(
             both = np.isfinite(image.pixels) & np.isfinite(expected)
             difference = np.abs(np.asarray(image.pixels, np.float32) - expected)[both]
             assert both.sum() > 0.9 * np.isfinite(expected).sum() > 10_000
-            assert difference.mean() <= 1.0
+            assert difference.mean() <= 0.01
 
 
 @pytest.mark.parametrize("first", [0, 14], ids=["4 mm", "7 mm"])
@@ -90,4 +90,4 @@ async def test_the_evenly_spaced_parts_of_the_tilted_ct_by_every_interpolation(f
             both = np.isfinite(image.pixels) & np.isfinite(expected)
             both &= between_centres(geometry, at)
             difference = np.abs(np.asarray(image.pixels, np.float32) - expected)[both]
-            assert difference.mean() <= 1.0
+            assert difference.mean() <= 0.01
