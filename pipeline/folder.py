@@ -140,8 +140,9 @@ def _is_in_store(path: str | PathLike[str]) -> bool:
 
 
 async def _find(engine: Engine, path: str | PathLike[str], run: _Run) -> Found:
-    if isinstance(path, str) and is_url(path):
-        return await run(found_at, path, engine.stores, engine.options.limits)
+    if isinstance(path, str) and is_url(path):  # on threads always: stores stay in their process
+        rank = RankCell(Rank(Lane.INTERACTION))
+        return await engine.readers.run(found_at, path, engine.stores, engine.options.limits, rank=rank)
     name, is_folder = await run(look_at, path)
     if is_folder:
         return await files_below(name, run)

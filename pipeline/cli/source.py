@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import typer
 
 from cornerstream.cli.console import complain, counted
+from cornerstream.operators.storage_address import is_url
 
 if TYPE_CHECKING:
     from cornerstream.series import Series
@@ -25,9 +26,9 @@ _WEB = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder, or one file."""
+    """A folder, one file, an archive, or the URL of a store."""
 
-    path: Path
+    path: Path | str
 
     async def list_series(self, session: Session) -> list[Series]:
         """Its series; says how many of its files are none of theirs."""
@@ -66,12 +67,14 @@ def parse_source(text: str) -> Folder | Web:
     """Read what a command was given.
 
     Args:
-        text: A folder, a file, or `https://server/root[/studies/{uid}[/series/{uid}]]`.
+        text: A folder, a file, the URL of a store (`s3://…`, `zip://…`), or `https://server/root[/studies/{uid}[/series/{uid}]]`.
 
     Raises:
         typer.BadParameter: It is neither.
     """
     if not _URL.match(text):
+        if is_url(text):
+            return Folder(text)
         path = Path(text)
         if not path.exists():
             raise typer.BadParameter(f"there is no folder {text!r}; a URL starts with http:// or https://")

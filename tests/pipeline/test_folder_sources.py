@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from shutil import copytree
 from typing import TYPE_CHECKING
@@ -222,6 +224,17 @@ async def test_an_archive_in_a_store(session: Session, memory: fsspec.AbstractFi
     async with Session() as another:
         await check_pixels(another, found[-1:], 1)
         assert ids(await another.folder("zip://head::memory://study.zip")) == found
+
+
+async def test_workers_that_are_processes_read_archives_and_no_stores(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    (tmp_path / "a.zip").write_bytes(archive(BODIES, deflated=True))
+    memory.pipe("/a.zip", archive(BODIES))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        async with Session(executor=executor, max_workers=1) as session:
+            for source in (f"zip://head::{tmp_path}/a.zip", "memory://a.zip"):
+                await check_pixels(session, ids(await session.folder(source))[-2:], 2)
 
 
 async def test_what_a_store_does_not_have(session: Session, memory: fsspec.AbstractFileSystem) -> None:
