@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from cornerstream.images.image import Image
     from cornerstream.phantom import PhantomStudy
     from cornerstream.series import Series
 
@@ -117,11 +118,20 @@ async def test_each_slice_has_its_own_rescale(
 
 
 async def test_modality_values_are_computed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    heights: list[int] = []
+    to_modality = fill_array.to_modality
+
+    def noted(image: Image, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+        heights.append(len(pixels))
+        return to_modality(image, pixels)
+
+    monkeypatch.setattr(fill_array, "to_modality", noted)
     monkeypatch.setattr(fill_array, "_BLOCK", 3 * 64 * 4)
     image = make_image("held:1", size=64)
     out = np.ones((64, 64), np.float32)
     assert put(image, out, modality=True) is out
     assert not out.any()
+    assert heights == [3] * 21 + [1]
     with pytest.raises(DecodeError, match=r"held:1: `out` has the shape \(64, 63\)"):
         put(image, np.ones((64, 63), np.float32), modality=True)
 

@@ -100,6 +100,7 @@ def test_mere_image_ids(tmp_path: Path, session: Session) -> None:
     assert set(session.xarray(ids).coords) == {"image_id"}  # where they lie is known once they are loaded
     assert set(session.xarray(ids, lazy=False).coords) == REGULAR
     assert session.xarray(ids).attrs["pixel_spacing"] == (0.5, 0.75)
+    assert set(session.xarray(ids[::-1], lazy=False).coords) == {"image_id"}  # not in the order of space
 
 
 def test_a_slice_that_does_not_fit(tmp_path: Path, session: Session) -> None:
