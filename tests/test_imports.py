@@ -9,8 +9,10 @@ import pytest
 
 HEAVY = {
     "aiohttp",
+    "dask",
     "imagecodecs",
     "multipart",
+    "npe2",
     "openjpeg",
     "PIL",
     "pydicom",
@@ -19,6 +21,7 @@ HEAVY = {
     "rle",
     "tenacity",
     "typer",
+    "xarray",
 }
 
 
