@@ -73,12 +73,7 @@ class Interchange(SessionLife):
             ImageIdError: An image id does not parse.
             ValueError: `out` is read-only, or not of `dtype`.
         """
-        wanted, wish = series_of(series), _wish(modality, dtype, out, lane)
-
-        async def make(engine: Engine, board: ProgressBoard) -> NDArray[np.generic]:
-            return await self._run(engine, wanted, wish, board).run()
-
-        return self._volume_load(make)
+        return self._volume_load(partial(self._array, series_of(series), _wish(modality, dtype, out, lane)))
 
     def volume(
         self,
@@ -111,16 +106,8 @@ class Interchange(SessionLife):
             ImageIdError: An image id does not parse.
             ValueError: `out` is read-only, or not of `dtype`.
         """
-        wanted, wish = series_of(series), _wish(modality, dtype, out, lane)
-
-        async def make(engine: Engine, board: ProgressBoard) -> Volume:
-            if wanted.places:
-                volume_geometry(wanted.image_ids, wanted.places, allow_missing=allow_missing)
-            run = self._run(engine, wanted, wish, board)
-            array = await run.run()
-            return _volume(wanted, array, run, allow_missing=allow_missing)
-
-        return self._volume_load(make)
+        wish = _wish(modality, dtype, out, lane)
+        return self._volume_load(partial(self._volume, series_of(series), wish, allow_missing=allow_missing))
 
     def dask(self, series: Series | Sequence[ImageId | str], *, modality: bool = False) -> DaskArray:
         """The pixels of a series as a dask array, one chunk an image, in the order of the series.
@@ -164,12 +151,26 @@ class Interchange(SessionLife):
         if lazy:
             pixels = self._dask(wanted, first, modality=modality)
             return data_array(pixels, wanted, first, wanted.places, modality=modality)
+        return self._volume_load(partial(self._data_array, wanted, first, ArrayWish(modality))).result()
 
-        async def make(engine: Engine, board: ProgressBoard) -> DataArray:
-            run = self._run(engine, wanted, ArrayWish(modality), board)
-            return data_array(await run.run(), wanted, first, run.places_in_order, modality=modality)
+    async def _array(
+        self, series: Series, wish: ArrayWish, engine: Engine, board: ProgressBoard
+    ) -> NDArray[np.generic]:
+        return await self._run(engine, series, wish, board).run()
 
-        return self._volume_load(make).result()
+    async def _volume(
+        self, series: Series, wish: ArrayWish, engine: Engine, board: ProgressBoard, *, allow_missing: bool
+    ) -> Volume:
+        if series.places:
+            volume_geometry(series.image_ids, series.places, allow_missing=allow_missing)
+        run = self._run(engine, series, wish, board)
+        return _located(series, await run.run(), run, allow_missing=allow_missing)
+
+    async def _data_array(
+        self, series: Series, first: FrameMetadata, wish: ArrayWish, engine: Engine, board: ProgressBoard
+    ) -> DataArray:
+        run = self._run(engine, series, wish, board)
+        return data_array(await run.run(), series, first, run.places_in_order, modality=wish.modality)
 
     def _dask(self, series: Series, first: FrameMetadata, *, modality: bool) -> DaskArray:
         _need("dask.array", "dask")
@@ -215,7 +216,7 @@ def _need(module: str, extra: str) -> None:
         raise ImportError(f"{module} is not installed: pip install 'cornerstream[{extra}]'") from error
 
 
-def _volume(series: Series, array: NDArray[np.generic], run: ArrayRun, *, allow_missing: bool) -> Volume:
+def _located(series: Series, array: NDArray[np.generic], run: ArrayRun, *, allow_missing: bool) -> Volume:
     """The volume, by what the images that came say of themselves."""
     geometry = volume_geometry(series.image_ids, run.places_in_order, allow_missing=allow_missing)
     if geometry.image_ids != series.image_ids:
