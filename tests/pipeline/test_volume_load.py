@@ -13,6 +13,7 @@ import pytest
 from cornerstream import fill_array
 from cornerstream.images.errors import DecodeError
 from cornerstream.session import Session
+from tests.support.afterwards import clean
 from tests.support.cancelling import turn_until
 from tests.support.fakes import HeldLoader, registry_of
 from tests.support.leaks import nothing_left, turns
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from cornerstream.phantom import PhantomStudy
     from cornerstream.stream_progress import StreamProgress
     from cornerstream.volume_load import VolumeLoad
 
@@ -141,6 +143,23 @@ async def test_cancel(
         assert session.stats().cached_bytes == 0
         assert session.stats().tasks == 0
         assert repr(load) == "<VolumeLoad, cancelled>"
+
+
+@pytest.mark.parametrize("index", range(4))
+async def test_cancel_of_requests(small_study: PhantomStudy, index: int, nothing_fails_in_the_loop: None) -> None:
+    """When the first image has come: single frames in three transfer syntaxes, and many frames of one instance."""
+    async with clean(small_study) as at, Session() as session:
+        series = (await session.study(at.address.dicomweb, small_study.study_instance_uid))[index]
+        load = session.array(series)
+        load.progress.subscribe(lambda now: load.cancel() if now.images_done else None)
+        with pytest.raises(asyncio.CancelledError):
+            await load
+        assert load.progress_now.images_done < len(series)
+        await at.ledger.wait_until_idle()
+        await turn_until(lambda: not session._engine.workers.busy)
+        stats = session.stats()
+        assert (stats.running, stats.open_requests, stats.queued_requests, stats.queued_work) == (0, 0, 0, 0)
+        assert (stats.tasks, stats.cached_bytes) == (0, 0)
 
 
 async def test_others_keep_their_image(session: Session, held: HeldLoader) -> None:
