@@ -61,7 +61,7 @@ def middle(made: MadeVolume, directions: tuple[tuple[float, float, float], ...],
 def compare(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     """Equal where both lie inside; on the rim it is rounding that decides."""
     both = np.isfinite(found) & np.isfinite(expected)
-    assert both.sum() >= 0.97 * max(np.isfinite(found).sum(), np.isfinite(expected).sum()) > 0
+    assert both.sum() >= 0.9 * max(np.isfinite(found).sum(), np.isfinite(expected).sum()) > 0
     np.testing.assert_allclose(found[both], expected[both], atol=0.2)
 
 

@@ -74,6 +74,7 @@ def _resampled(
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())
     resampler = sitk.ResampleImageFilter()
+    resampler.SetNumberOfThreads(1)  # where a line of pixels begins decides how its rim is rounded
     resampler.SetSize([plane.columns, plane.rows, 1])
     resampler.SetOutputSpacing([plane.pixel_spacing[1], plane.pixel_spacing[0], 1.0])
     resampler.SetOutputOrigin(plane.origin)
