@@ -90,7 +90,7 @@ http {{
     access_log off;
     types {{ }}
     sendfile on;
-    tcp_nopush on;
+    tcp_nopush off; # corked, the last packet of an answer now and then waits 40 ms for a delayed acknowledgement
     keepalive_requests 1000000;
 {temporary}
     server {{

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 1 << 15  # less than that is a trickle, which is let gather for a moment if there is more to come
 _PIECE_SECONDS = 0.002
+_PIECES_AFTER = (
+    1 << 20
+)  # bytes: a frame is not waited for, and a socket that rests at its beginning may stall for 40 ms
 _LONG_BYTES = 1 << 20  # from there on, a connection of its own costs nothing beside the body
 
 
@@ -145,7 +148,8 @@ class AiohttpResponse:
             if not chunk:
                 async with allowance:
                     chunk = await self._response.content.readany()
-            return await self._more(chunk) if len(chunk) < _PIECE_BYTES else chunk
+            trickles = len(chunk) < _PIECE_BYTES and self.received >= _PIECES_AFTER
+            return await self._more(chunk) if trickles else chunk
         except Exception as error:
             if allowance.expired():
                 raise self._too_slow() from error

@@ -14,14 +14,21 @@ from yarl import URL
 
 from cornerstream.images.errors import FetchError
 from cornerstream.images.limits import DEFAULT_LIMITS
+from cornerstream.operators import response
 from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.response import AiohttpResponse
+from tests.support.leaks import turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PIECE = bytes(1000)
 LENGTH = 100_000
+
+
+@pytest.fixture(autouse=True)
+def _from_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "_PIECES_AFTER", 0)
 
 
 class Answer:
@@ -93,3 +100,19 @@ async def test_cancelled_while_more_is_let_gather_nothing_is_left() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asked
     assert asyncio.all_tasks() == before
+
+
+async def test_the_beginning_of_a_body_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "_PIECES_AFTER", 2 * len(PIECE))
+    answer = Answer()
+    async with aclosing(cast("Any", reading(answer))) as chunks:
+        for _ in range(2):
+            asked = asyncio.ensure_future(anext(chunks))
+            answer.content.feed_data(PIECE)
+            await turns()
+            assert asked.done()
+        asked = asyncio.ensure_future(anext(chunks))
+        answer.content.feed_data(PIECE)
+        await turns()
+        assert not asked.done()
+        assert await asked == PIECE
