@@ -60,8 +60,8 @@ class ServedFolder:
         return await asyncio.to_thread(self._read_frame, instance.path, frame_number)
 
     def _read_frame(self, path: Path, frame_number: int) -> EncodedFrame:
-        from cornerstream.operators.local_file import stat_file  # noqa: PLC0415 - keeps the import of the server light
         from cornerstream.operators.frame_index import open_index  # noqa: PLC0415
+        from cornerstream.operators.local_file import stat_file  # noqa: PLC0415 - keeps the import of the server light
 
         with self._lock:
             index = self._frame_indexes.get(path)

@@ -56,7 +56,9 @@ def taught(*files: bytes) -> HeaderPattern:
 
 
 FIRST = written(SOPInstanceUID="1.2.3", InstanceNumber=1, ContentTime="101010", ImagePositionPatient=(0, 0, 1))
-SECOND = written(SOPInstanceUID="1.2.34.56.78", InstanceNumber=10, ContentTime="1010", ImagePositionPatient=(0, 0, -22.5))
+SECOND = written(
+    SOPInstanceUID="1.2.34.56.78", InstanceNumber=10, ContentTime="1010", ImagePositionPatient=(0, 0, -22.5)
+)
 THIRD = written(SOPInstanceUID="1.2.3.456", InstanceNumber=7, ContentTime="", ImagePositionPatient=(1.25, 0, 3))
 
 
