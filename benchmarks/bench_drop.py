@@ -25,7 +25,7 @@ from cornerstream import Session
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.operators.decompress import decode_frame, decompress
-from cornerstream.operators.read_file import open_index
+from cornerstream.operators.frame_index import open_index
 from cornerstream.operators.to_image import to_image
 from cornerstream.phantom import CT_SYNTAXES
 from cornerstream.ranks import Lane

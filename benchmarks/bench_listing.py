@@ -15,10 +15,11 @@ from benchmarks.many_files import ELEMENTS, many_files
 from cornerstream import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from benchmarks.common import Bench
+    from cornerstream.folder import FolderListing
 
 TITLE = "listing a folder of thousands of files, time a file"
 FILES, SERIES = 5000, 10
@@ -95,7 +96,7 @@ async def _cancelled(folder: Path) -> float:
     return (perf_counter() - start) * 1000
 
 
-async def _waited(listing) -> None:
+async def _waited(listing: FolderListing) -> None:
     try:
         await listing
     except asyncio.CancelledError:
@@ -103,12 +104,12 @@ async def _waited(listing) -> None:
     raise AssertionError("the listing went on")
 
 
-def _in_threads(function, paths: Sequence[Path]) -> None:
+def _in_threads(function: Callable[[Path], object], paths: Sequence[Path]) -> None:
     with ThreadPoolExecutor(cores()) as pool:
         assert sum(1 for _ in pool.map(function, paths)) == len(paths)
 
 
-def _header(path: Path):
+def _header(path: Path) -> object:
     from pydicom import dcmread  # noqa: PLC0415 - heavy
 
     return dcmread(path, stop_before_pixels=True)

@@ -17,7 +17,7 @@ from benchmarks.machine import cores
 from benchmarks.observed import LINK, observed_server
 from benchmarks.peers import rows_of
 from cornerstream import Session
-from cornerstream.operators.read_file import open_index
+from cornerstream.operators.frame_index import open_index
 from cornerstream.phantom import CT_SYNTAXES
 
 if TYPE_CHECKING:

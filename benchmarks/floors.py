@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from benchmarks.machine import cores
-from cornerstream.operators.read_file import open_index
+from cornerstream.operators.frame_index import open_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from benchmarks.common import Look, Pixels
-    from cornerstream.operators.read_file import FrameIndex
+    from cornerstream.operators.frame_index import FrameIndex
     from cornerstream.phantom import PhantomSeries
 
     Place = tuple[str, int, int]

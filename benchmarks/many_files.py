@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ def _filled(template: bytes, number: int, series: int) -> bytes:
 def _template() -> bytes:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = _UID
+    meta.MediaStorageSOPInstanceUID = UID(_UID)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data_set = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     own = {

@@ -94,7 +94,7 @@ def test_multipart(index: int, data: st.DataObject, sizes: list[int]) -> None:
                 found += splitter.feed(body[at : at + lengths[turn % len(lengths)]])
                 at, turn = at + lengths[turn % len(lengths)], turn + 1
             found += splitter.close()
-            ends.append([one.data for one in found])
+            ends.append([bytes(one.data) for one in found])
         except ImageLoadError as error:
             ends.append([type(error).__name__.encode()])
     assert ends[0] == ends[1]

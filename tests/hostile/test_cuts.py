@@ -50,7 +50,7 @@ async def parts_before_the_end(http: AiohttpTransport, url: str) -> tuple[list[b
     found: list[bytes] = []
     try:
         async for part in parts_of(Body(HttpRequest(url), http)):
-            found.append(part.data)  # noqa: PERF401 - what came before the error counts
+            found.append(bytes(part.data))  # noqa: PERF401 - what came before the error counts
     except ImageLoadError as error:
         return found, error
     return found, None

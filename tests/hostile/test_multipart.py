@@ -183,7 +183,7 @@ def push(
     while at < len(body):
         found += splitter.feed(body[at : at + lengths[turn % len(lengths)]])
         at, turn = at + lengths[turn % len(lengths)], turn + 1
-    return [(dict(one.headers), one.data) for one in [*found, *splitter.close()]]
+    return [(dict(one.headers), bytes(one.data)) for one in [*found, *splitter.close()]]
 
 
 async def by_aiohttp(body: bytes, kind: str) -> list[tuple[dict[str, str], bytes]]:

@@ -138,5 +138,7 @@ def test_the_corpus_with_and_without_its_parameters() -> None:
             for part, about in zip(split_parts(data, entry["content_type_header"]), entry["parts"], strict=True):
                 wanted = about["transfer_syntax"]
                 assert transfer_syntax_of(part.content_type) == wanted
-                assert transfer_syntax_of(about["media_type"], wanted, part.data) == wanted
-                assert transfer_syntax_of("application/octet-stream", wanted, part.data, len(part.data)) == wanted
+                assert transfer_syntax_of(about["media_type"], wanted, bytes(part.data)) == wanted
+                assert (
+                    transfer_syntax_of("application/octet-stream", wanted, bytes(part.data), len(part.data)) == wanted
+                )

@@ -36,7 +36,7 @@ def part_of(name: str) -> Part:
 def test_a_file_of_one_frame(name: str) -> None:
     part = part_of(name)
     found = retrieved_instance(part)
-    (expected,) = split_part10(part.data)
+    (expected,) = split_part10(bytes(part.data))
     assert found.frame is not None
     assert bytes(found.frame.data) == bytes(expected.data)
     assert found.frame.metadata.sop_instance_uid == expected.metadata.sop_instance_uid

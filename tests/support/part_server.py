@@ -95,7 +95,7 @@ class Member:
 
     def on_next(self, part: Part) -> None:
         assert self.waits
-        self.got.append(part.data)
+        self.got.append(bytes(part.data))
 
     def on_error(self, error: Exception) -> None:
         assert self.waits
