@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from pydicom import Dataset
+
     from benchmarks.common import Bench
     from cornerstream.folder import FolderListing
 
@@ -109,7 +111,7 @@ def _in_threads(function: Callable[[Path], object], paths: Sequence[Path]) -> No
         assert sum(1 for _ in pool.map(function, paths)) == len(paths)
 
 
-def _header(path: Path) -> object:
+def _header(path: Path) -> Dataset:
     from pydicom import dcmread  # noqa: PLC0415 - heavy
 
     return dcmread(path, stop_before_pixels=True)
