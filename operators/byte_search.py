@@ -13,18 +13,22 @@ _WINDOW = 1 << 20  # bytes looked at together: what is found of them in the wors
 
 
 def find_tag(data: bytes | memoryview, tag: bytes) -> Iterator[int]:
-    """Where four bytes stand at even offsets, in order; all that follows what is of even length does.
+    """Where four bytes stand, in order.
 
     Args:
         data: Is looked through.
         tag: What for.
     """
     for start in range(0, len(data), _WINDOW):
-        yield from _tags_in(data, tag, start, min(len(data), start + _WINDOW + 2))
+        yield from _tags_in(data, tag, start, min(len(data), start + _WINDOW + 3))
 
 
 def _tags_in(data: bytes | memoryview, tag: bytes, start: int, stop: int) -> list[int]:
     """Those that begin in a window and end before `stop`."""
-    words = np.frombuffer(data, "<u2", (stop - start) // 2, start)
-    (ends,) = (words[1:] == int.from_bytes(tag[2:], "little")).nonzero()
-    return [start + 2 * at for at in ends[words[ends] == int.from_bytes(tag[:2], "little")].tolist()]
+    first, second = (int.from_bytes(tag[at : at + 2], "little") for at in (0, 2))
+    places: list[int] = []
+    for at in range(start, min(start + 2, stop)):  # words that begin at even bytes, and at odd ones
+        words = np.frombuffer(data, "<u2", (stop - at) // 2, at)
+        (ends,) = (words[1:] == second).nonzero()
+        places += [at + 2 * place for place in ends[words[ends] == first].tolist()]
+    return sorted(place for place in places if place < start + _WINDOW)

@@ -165,8 +165,7 @@ def check_fragment(data: bytes) -> None:
     """Refuse a fragment that has swallowed the ones behind it: item headers in it lead exactly to its end.
 
     A length that was damaged so is proven by nothing else, where its frame has several fragments. No codestream looks
-    like that by chance: 64 bits must be right. Items are looked for at even bytes, since fragments are of even length
-    (PS3.5 section A.4).
+    like that by chance: 64 bits must be right.
 
     Raises:
         SplitError: It has.

@@ -64,10 +64,9 @@ class Directory:
         kind, count, place = self.entries[tag]
         if kind not in _FORMATS:
             raise SplitError(f"the TIFF entry {tag} is of type {kind}, which is no integer")
-        layout = f"{self.order}{count}{_FORMATS[kind]}"
-        if place + struct.calcsize(layout) > len(self.body):
+        if place + count * struct.calcsize(f"{self.order}{_FORMATS[kind]}") > len(self.body):
             raise TruncatedError(f"the TIFF of {len(self.body)} bytes ends within the values of its entry {tag}")
-        return struct.unpack_from(layout, self.body, place)
+        return struct.unpack_from(f"{self.order}{count}{_FORMATS[kind]}", self.body, place)
 
     def one(self, tag: int, otherwise: int) -> int:
         """The first integer of an entry."""

@@ -1,4 +1,4 @@
-"""Four bytes are found at every even offset where they stand, as a regular expression finds them."""
+"""Four bytes are found wherever they stand, as a regular expression finds them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def short_windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @given(st.lists(PIECES, max_size=20).map(b"".join))
 def test_all_are_found_in_order(data: bytes) -> None:
     found = [match.start() for match in re.finditer(b"(?=" + re.escape(TAG) + b")", data)]
-    assert list(find_tag(data, TAG)) == [at for at in found if at % 2 == 0]
+    assert list(find_tag(data, TAG)) == found
 
 
 @given(st.lists(PIECES, max_size=20).map(b"".join))

@@ -12,7 +12,9 @@ from PIL import TiffImagePlugin
 
 from cornerstream.images.errors import DecodeError, ImageLoadError, LimitError, SplitError, TruncatedError
 from cornerstream.images.image_id import ImageId
+from cornerstream.images.limits import DEFAULT_LIMITS
 from cornerstream.operators.web_image import decode_web, open_web
+from cornerstream.operators.web_tiff_directory import read_directories
 from tests.support.pictures import noise, opened, saved, smooth
 
 if TYPE_CHECKING:
@@ -144,3 +146,12 @@ def test_jpeg_with_alpha_inside_a_tiff_is_refused() -> None:
     """libtiff would hand out colours that are multiplied by it."""
     with pytest.raises(DecodeError, match="with alpha"):
         decoded(saved(smooth(16, 16, 4), "TIFF", compression="jpeg"))
+
+
+@pytest.mark.parametrize("count", [1 << 20, 1 << 40, (1 << 64) - 1])
+def test_values_that_no_file_can_hold_are_behind_the_end(count: int) -> None:
+    entry = struct.pack("<HHQQ", 256, 4, count, 16)
+    body = b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1) + entry + bytes(8)
+    (directory,) = read_directories(body, DEFAULT_LIMITS)
+    with pytest.raises(TruncatedError):
+        directory.all(256)
