@@ -23,9 +23,9 @@ help:  ## show this list
 demo: $(RUN)  ## stream a CT study from a server on loopback, scroll through it, cancel, and say what happened
 	@$(BIN)/cornerstream demo $(ARGS)
 
-test: $(DEV)  ## run the tests
+test: $(DEV)  ## run the tests; those that take minutes, and those of real files, have commands of their own
 	@echo "test: pytest"
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q --ignore=tests/corpus $(ARGS)
 
 test-long: $(DEV)  ## run the tests that take minutes: the whole corpus by every route, damaged frames, fuzzing
 	@echo "test-long: pytest"
