@@ -152,6 +152,7 @@ async def test_while_a_process_decodes(small_study: PhantomStudy, way: str) -> N
         processes = user.engine.workers._pools.processes
         assert processes is not None
         await turn_until(lambda: processes._busy)
+        await turn_until(lambda: len(keys(user)[1]) == len(user.ids))  # both frames have come, and are kept
         assert Stage.DECODING in user.stages()
         user.stop(way)
         kept = keys(user)
