@@ -15,6 +15,7 @@ from cornerstream.operators.derive_sources import AT_ONCE
 from cornerstream.ranks import Lane, Rank
 from cornerstream.registry import LoaderRegistry
 from cornerstream.session import Session
+from tests.support.cancelling import turn_until
 from tests.support.leaks import nothing_left, turns
 from tests.support.resampler import itk_plane
 from tests.support.volumes import HeldSlices, made_volume, session_of
@@ -174,6 +175,8 @@ async def test_two_planes_share_their_slices_and_cancelling_one_leaves_the_other
         gone.observable.subscribe()
         image = stays.begin()
         await slices.until_started(len(MADE.array))
+        loads = session._engine.loads._loads  # both planes wait for each slice, whichever was planned first
+        await turn_until(lambda: all(len(load.members) == 2 for load in loads.values() if load.key in slices.series))
         gone.cancel()
         slices.release(*range(len(MADE.array)))
         assert (await image).quality is ImageQuality.COMPLETE
