@@ -176,7 +176,9 @@ async def test_two_planes_share_their_slices_and_cancelling_one_leaves_the_other
         image = stays.begin()
         await slices.until_started(len(MADE.array))
         loads = session._engine.loads._loads  # both planes wait for each slice, whichever was planned first
-        await turn_until(lambda: all(len(load.members) == 2 for load in loads.values() if load.key in slices.series))
+        await turn_until(
+            lambda: all(len(load.members) == 2 for load in loads.values() if load.image_id.scheme == "slice")
+        )
         gone.cancel()
         slices.release(*range(len(MADE.array)))
         assert (await image).quality is ImageQuality.COMPLETE
