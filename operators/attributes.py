@@ -20,17 +20,14 @@ from cornerstream.operators.character_sets import decode_text
 from cornerstream.operators.elements import (
     Element,
     Encoding,
-    count_element,
     finish_contained,
     item_spans,
-    read_element_header,
-    read_value,
-    skip_value,
+    read_kept,
 )
 from cornerstream.operators.keywords import ATTRIBUTES, TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from pydicom import Dataset
 
@@ -175,19 +172,7 @@ class WrittenItems(Sequence[Attributes]):
 
 def read_elements(data: bytes, encoding: Encoding, limits: Limits) -> dict[int, Element]:
     """The elements of an item that matter here, by tag; nested sequences are kept as they are."""
-    return finish_contained(_read_elements(ByteStream(data, ended=True), encoding, limits))
-
-
-def _read_elements(stream: ByteStream, encoding: Encoding, limits: Limits) -> Generator[None, None, dict[int, Element]]:
-    found: dict[int, Element] = {}
-    while (yield from stream.more()):
-        header = yield from read_element_header(stream, encoding)
-        count_element(stream, limits)
-        if header.tag in TAGS:
-            found[header.tag] = yield from read_value(stream, header, encoding, limits)
-        else:
-            yield from skip_value(stream, header, encoding, limits)
-    return found
+    return finish_contained(read_kept(ByteStream(data, ended=True), encoding, TAGS, limits))
 
 
 def _unpack(code: str, element: Element) -> tuple[int | float, ...]:

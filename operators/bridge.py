@@ -143,9 +143,7 @@ class _Run(DisposableBase, Generic[T]):
         try:
             observer.on_next(value)
         except Exception:
-            self._broken = (
-                True  # it is the observer's own: told apart from what the generator raises, and raised as well
-            )
+            self._broken = True  # the observer's own: told apart from what the generator raises, and raised as well
             raise
         return self._observer is not None
 

@@ -12,16 +12,14 @@ from cornerstream.operators.byte_stream import ByteStream, finish
 from cornerstream.operators.elements import (
     EXPLICIT,
     Encoding,
-    count_element,
     item_spans,
     looks_explicit,
     read_element_header,
-    read_value,
-    skip_value,
+    read_kept,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Generator
+    from collections.abc import Generator
 
     from cornerstream.images.limits import Limits
     from cornerstream.operators.byte_source import OpenBytes
@@ -100,7 +98,7 @@ def _file_ids(stream: ByteStream, limits: Limits) -> Generator[None, None, list[
     meta = yield from _meta(stream)
     explicit = looks_explicit(stream.peek(8))
     encoding = Encoding(not explicit, meta.get(_TRANSFER_SYNTAX) == _BIG_ENDIAN)
-    records = (yield from _elements(stream, encoding, {_RECORDS}, limits)).get(_RECORDS)
+    records = (yield from read_kept(stream, encoding, {_RECORDS}, limits)).get(_RECORDS)
     if records is None:
         raise SplitError("the DICOMDIR has no directory records")
     file_ids = []
@@ -108,25 +106,11 @@ def _file_ids(stream: ByteStream, limits: Limits) -> Generator[None, None, list[
     for begin, end in (spans[index] for index in range(len(spans))):
         item = ByteStream(records.value[begin:end], ended=True)
         item.elements = stream.elements  # all of them count together
-        found = yield from _elements(item, records.encoding, {_IN_USE, _FILE_ID}, limits)
+        found = yield from read_kept(item, records.encoding, {_IN_USE, _FILE_ID}, limits)
         stream.elements = item.elements
         if _FILE_ID in found and not _is_out_of_use(found.get(_IN_USE)):
             file_ids.append(found[_FILE_ID].value.decode("latin-1").strip(" \0"))
     return file_ids
-
-
-def _elements(
-    stream: ByteStream, encoding: Encoding, kept: Container[int], limits: Limits
-) -> Generator[None, None, dict[int, Element]]:
-    found: dict[int, Element] = {}
-    while (yield from stream.more()):
-        header = yield from read_element_header(stream, encoding)
-        count_element(stream, limits)
-        if header.tag in kept:
-            found[header.tag] = yield from read_value(stream, header, encoding, limits)
-        else:
-            yield from skip_value(stream, header, encoding, limits)
-    return found
 
 
 def _is_out_of_use(flag: Element | None) -> bool:

@@ -11,7 +11,7 @@ from cornerstream.images.errors import LimitError, SplitError, TruncatedError
 from cornerstream.operators.byte_stream import ByteStream, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Container, Generator
 
     from cornerstream.images.limits import Limits
 
@@ -81,6 +81,27 @@ class Element(NamedTuple):
     value: bytes
     encoding: Encoding
     spans: Spans | None = None
+
+
+def read_kept(
+    stream: ByteStream, encoding: Encoding, kept: Container[int], limits: Limits
+) -> Generator[None, None, dict[int, Element]]:
+    """Read elements to the end of a stream, those whose tags are `kept`, by tag; the others are passed over.
+
+    Raises:
+        SplitError: The elements contradict each other.
+        TruncatedError: One is cut.
+        LimitError: There are too many, or they nest too deep.
+    """
+    found: dict[int, Element] = {}
+    while (yield from stream.more()):
+        header = yield from read_element_header(stream, encoding)
+        count_element(stream, limits)
+        if header.tag in kept:
+            found[header.tag] = yield from read_value(stream, header, encoding, limits)
+        else:
+            yield from skip_value(stream, header, encoding, limits)
+    return found
 
 
 def looks_explicit(head: bytes) -> bool:

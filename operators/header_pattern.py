@@ -110,10 +110,12 @@ class HeaderPattern:
             header: What it said.
         """
         self._misses += 1
+        self._header = None
+        if self._misses > _PATIENCE or not _is_plain(header):
+            return
         head = bytes(data[: header.pixel_start])
-        written = list(_elements(head)) if _is_plain(header) else []
-        if self._misses > _PATIENCE or not written or written[-1].end != len(head) or not _is_ordinary(written):
-            self._header = None
+        written = list(_elements(head))
+        if not written or written[-1].end != len(head) or not _is_ordinary(written):
             return
         values = {one.tag: head[one.start + one.length.size : one.end] for one in written[:-1]}
         if [one.tag for one in written] != [one.tag for one in self._written]:
