@@ -56,7 +56,7 @@ class DerivedAddress:
         """
         operation, _, query = image_id.address.partition("?")
         try:
-            address = cls(operation, *_parts(query))  # type: ignore[arg-type]  # checked at its beginning
+            address = cls(operation, *_parts(query))  # type: ignore[arg-type]  # it refuses others itself
         except ValueError as error:
             raise ImageIdError(
                 f"not the image id of a derived image: {error}; Session.derive makes them", image_id=image_id

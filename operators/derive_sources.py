@@ -9,7 +9,7 @@ from cornerstream.images.errors import ImageLoadError
 from cornerstream.images.stage import follow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -88,11 +88,12 @@ class Sources:
         self._error = self._error or error
         self._changed.set()
 
-    def _fill(self, left: Iterable[tuple[int, ImageId]]) -> None:
+    def _fill(self, left: Iterator[tuple[int, ImageId]]) -> None:
         while not self._released and self._error is None and len(self._under_way) + len(self._here) < self._at_once:
-            number, image_id = next(iter(left), (0, None))
-            if image_id is None:
+            wanted = next(left, None)
+            if wanted is None:
                 return
+            number, image_id = wanted
             source = self._under_way[number] = _Source(self, number, image_id)
             source.begin(self._load(image_id))
 

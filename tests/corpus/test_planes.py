@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pytest
 
 from cornerstream.images.errors import GeometryError
+from cornerstream.images.plane import Interpolation
 from cornerstream.images.plane_address import PlaneAddress
 from cornerstream.operators.volume_geometry import volume_geometry
 from cornerstream.session import Session
@@ -73,8 +74,10 @@ async def test_planes_are_those_of_simpleitk(
 
 
 @pytest.mark.parametrize("first", [0, 14], ids=["4 mm", "7 mm"])
-@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic"])
-async def test_the_evenly_spaced_parts_of_the_tilted_ct_by_every_interpolation(first: int, interpolation: str) -> None:
+@pytest.mark.parametrize("interpolation", get_args(Interpolation))
+async def test_the_evenly_spaced_parts_of_the_tilted_ct_by_every_interpolation(
+    first: int, interpolation: Interpolation
+) -> None:
     async with Session() as session:
         whole, _ = await listed(session, "ct_ge_head_28")
         (series,) = await session.placed(whole.image_ids[first : first + 14])
@@ -83,11 +86,11 @@ async def test_the_evenly_spaced_parts_of_the_tilted_ct_by_every_interpolation(f
         assert geometry.is_sheared
         images = await session.volume(series, modality=True)
         for plane in PLANES:
-            planes = session.mpr(series, plane, interpolation=interpolation)  # type: ignore[arg-type]  # all there are
+            planes = session.mpr(series, plane, interpolation=interpolation)
             image = await session.load(planes[len(planes) // 2])
             at = PlaneAddress.of(image.image_id).at(image.frame_number)
             expected = itk_plane(images.array, geometry, at, interpolation)
-            both = np.isfinite(image.pixels) & np.isfinite(expected)
-            both &= between_centres(geometry, at)
-            difference = np.abs(np.asarray(image.pixels, np.float32) - expected)[both]
-            assert difference.mean() <= 0.01
+            inside = between_centres(geometry, at)
+            assert inside.sum() > 50_000
+            difference = np.abs(np.asarray(image.pixels, np.float32) - expected)[inside]
+            assert difference.mean() <= 0.01  # NaN if a point of them is beyond the volume in one of both

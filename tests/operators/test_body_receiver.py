@@ -129,20 +129,16 @@ async def test_a_body_that_ends_too_early(end: Step, sent: int) -> None:
     assert isinstance(caught.value, TruncatedError) or end is Step.RESET
 
 
-async def test_a_silent_server_is_not_waited_for() -> None:
-    limits = replace(DEFAULT_LIMITS, read_seconds=0.05)
-    with pytest.raises(FetchError, match="read_seconds"):
-        async with (
-            nothing_left(),
-            raw_server((HEADER + BODY[:500_000], Step.HANG)) as server,
-            opened(server, limits=limits) as response,
-        ):
-            await read_all(reader(response), 1 << 18)
-
-
-async def test_the_time_of_the_whole_is_bounded() -> None:
-    limits = replace(DEFAULT_LIMITS, response_seconds=0.05)
-    with pytest.raises(LimitError, match="response_seconds"):
+@pytest.mark.parametrize(
+    ("limits", "error", "message"),
+    [
+        (replace(DEFAULT_LIMITS, read_seconds=0.05), FetchError, "read_seconds"),
+        (replace(DEFAULT_LIMITS, response_seconds=0.05), LimitError, "response_seconds"),
+    ],
+    ids=["of a silence", "of the whole"],
+)
+async def test_the_time_is_bounded(limits: Limits, error: type[FetchError], message: str) -> None:
+    with pytest.raises(error, match=message):
         async with (
             nothing_left(),
             raw_server((HEADER + BODY[:500_000], Step.HANG)) as server,

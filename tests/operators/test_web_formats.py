@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from cornerstream.images.errors import DecodeError, ImageLoadError, LimitError, SplitError, TruncatedError
-from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import Limits
-from cornerstream.operators.web_image import decode_web, open_web
-from tests.support.pictures import exif, noise, opened, saved, smooth
+from cornerstream.operators.web_image import open_web
+from tests.support.pictures import decoded, exif, noise, opened, saved, smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cornerstream.images.image import Image
 
-ID = ImageId.parse("web:/picture")
 PICTURES: dict[str, Any] = {
     "1": Pillow.fromarray(noise((9, 13))).convert("1"),
     "L": noise((9, 13)),
@@ -42,10 +40,6 @@ LOSSLESS = [
     *(("BMP", mode, {}) for mode in ("1", "L", "P", "RGB")),
     ("GIF", "P", {}),
 ]
-
-
-def decoded(body: bytes, **options: Any) -> Image:
-    return decode_web(body, ID, **options)
 
 
 def together(image: Image) -> NDArray[Any]:

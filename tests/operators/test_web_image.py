@@ -21,7 +21,6 @@ from cornerstream.images.errors import (
     SplitError,
     TruncatedError,
 )
-from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.images.pixel_target import PixelTarget
 from cornerstream.operators.fetch import Body
@@ -29,13 +28,11 @@ from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.web_image import WebFile, WebFrame, decode_page, decode_web, decode_web_frame, open_web
 from cornerstream.operators.web_source import open_bodies, open_local
 from tests.support.held_workers import HeldWorkers, collect, turns
-from tests.support.pictures import exif, grey_png, noise, png, saved, smooth
+from tests.support.pictures import ID, exif, grey_png, noise, png, saved, smooth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
     from pathlib import Path
-
-ID = ImageId.parse("web:/picture")
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,21 +12,12 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from cornerstream.images.errors import DecodeError, ImageLoadError, LimitError, SplitError, TruncatedError
-from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import Limits
-from cornerstream.operators.web_image import decode_web, open_web
+from cornerstream.operators.web_image import open_web
 from cornerstream.operators.web_jpeg import rgb_of_cmyk
-from tests.support.pictures import exif, noise, opened, saved, smooth
+from tests.support.pictures import decoded, exif, noise, opened, saved, smooth
 
-if TYPE_CHECKING:
-    from cornerstream.images.image import Image
-
-ID = ImageId.parse("web:/picture")
 SMALL = saved(smooth(16, 24), "JPEG")
-
-
-def decoded(body: bytes, **options: Any) -> Image:
-    return decode_web(body, ID, **options)
 
 
 def segment(marker: int, payload: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,23 +14,14 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from cornerstream.images.errors import DecodeError, ImageLoadError, LimitError, SplitError, TruncatedError
-from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import Limits
-from cornerstream.operators.web_image import decode_web, open_web
+from cornerstream.operators.web_image import open_web
 from cornerstream.operators.web_png import PngPage
-from tests.support.pictures import SAMPLES, SIGNATURE, chunk, exif, grey_png, ihdr, noise, opened, png, saved
+from tests.support.pictures import SAMPLES, SIGNATURE, chunk, decoded, exif, grey_png, ihdr, noise, opened, png, saved
 
-if TYPE_CHECKING:
-    from cornerstream.images.image import Image
-
-ID = ImageId.parse("web:/picture")
 KINDS = [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16), (4, 8), (4, 16), (6, 8), (6, 16)]
 PALETTE = chunk(b"PLTE", bytes(range(9)) + b"\xff\x80\0")
 DATA = chunk(b"IDAT", zlib.compress(b"\0\1\2" * 2))
-
-
-def decoded(body: bytes, **options: Any) -> Image:
-    return decode_web(body, ID, **options)
 
 
 def native(body: bytes) -> Any:

@@ -11,22 +11,13 @@ from PIL import Image as Pillow
 from PIL import TiffImagePlugin
 
 from cornerstream.images.errors import DecodeError, ImageLoadError, LimitError, SplitError, TruncatedError
-from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import DEFAULT_LIMITS
 from cornerstream.operators.web_image import decode_web, open_web
 from cornerstream.operators.web_tiff_directory import read_directories
-from tests.support.pictures import noise, opened, saved, smooth
+from tests.support.pictures import ID, decoded, noise, opened, saved, smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from cornerstream.images.image import Image
-
-ID = ImageId.parse("web:/picture")
-
-
-def decoded(body: bytes) -> Image:
-    return decode_web(body, ID)
 
 
 def test_pages_of_a_tiff() -> None:
@@ -41,9 +32,10 @@ def test_pages_of_a_tiff() -> None:
 
 def test_white_is_zero() -> None:
     levels = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
-    image = decoded(saved(levels, "TIFF", tiffinfo={262: 0}))
+    body = saved(levels, "TIFF", tiffinfo={262: 0})
+    image = decoded(body)
     assert image.photometric_interpretation == "MONOCHROME1"
-    with opened(saved(levels, "TIFF", tiffinfo={262: 0})) as picture:
+    with opened(body) as picture:
         np.testing.assert_array_equal(image.to_display(), np.asarray(picture))
 
 
@@ -67,6 +59,15 @@ def changed(body: bytes, tag: int, value: int) -> bytes:
             struct.pack_into(kind, place, entry + 8, value)
             return bytes(place)
     raise AssertionError(f"no entry {tag}")
+
+
+def strip_bytes(body: bytes) -> int:
+    """The length of the only strip, as Pillow reads it."""
+    with opened(body) as picture:
+        assert isinstance(picture, TiffImagePlugin.TiffImageFile)
+        (count,) = picture.tag_v2[279]
+    assert isinstance(count, int)
+    return count
 
 
 GREY = saved(noise((9, 13)), "TIFF")
@@ -109,11 +110,8 @@ def test_a_large_tiff_is_refused_by_its_header() -> None:
 def test_a_jpeg_inside_a_tiff_has_its_end() -> None:
     body = saved(smooth(40, 40), "TIFF", compression="jpeg")
     assert np.abs(decoded(body).pixels.astype(int) - smooth(40, 40)).max() < 20
-    with opened(body) as picture:
-        assert isinstance(picture, TiffImagePlugin.TiffImageFile)
-        (count,) = picture.tag_v2[279]
     with pytest.raises(TruncatedError, match="end marker"):
-        decoded(changed(body, 279, count - 20))
+        decoded(changed(body, 279, strip_bytes(body) - 20))
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -121,9 +119,7 @@ def test_a_facsimile_inside_a_tiff_has_its_end(order: int) -> None:
     picture = Pillow.fromarray(noise((40, 50))).convert("1")
     body = saved(picture, "TIFF", compression="group4", tiffinfo={266: order})
     np.testing.assert_array_equal(decoded(body).pixels, np.asarray(picture))
-    with opened(body) as written:
-        assert isinstance(written, TiffImagePlugin.TiffImageFile)
-        (count,) = written.tag_v2[279]
+    count = strip_bytes(body)
     for missing in range(4, count, 7):
         with pytest.raises(TruncatedError, match="facsimile"):
             decoded(changed(body, 279, count - missing))
@@ -134,9 +130,7 @@ def test_a_facsimile_inside_a_tiff_has_its_end(order: int) -> None:
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits", "zstd", "lzma"])
 def test_a_strip_that_is_cut_is_refused(compression: str) -> None:
     body = saved(noise((40, 50, 3)), "TIFF", compression=compression)
-    with opened(body) as written:
-        assert isinstance(written, TiffImagePlugin.TiffImageFile)
-        (count,) = written.tag_v2[279]
+    count = strip_bytes(body)
     for missing in range(40, count, 500):
         with pytest.raises(DecodeError):
             decoded(changed(body, 279, count - missing))

@@ -88,7 +88,8 @@ async def test_an_error_of_a_source_names_the_source() -> None:
 
 
 async def test_what_there_is_not_is_refused_at_once() -> None:
-    async with session_of(HeldSlices(MADE)) as session:
+    slices = HeldSlices(MADE)
+    async with nothing_left(), session_of(slices) as session:
         with pytest.raises(ValueError, match="'sum' is none of"):
             session.derive("sum", "slice:0", "slice:1")  # type: ignore[arg-type]  # that is what is tested
         with pytest.raises(ValueError, match="takes 2 images, not 1"):
@@ -97,5 +98,6 @@ async def test_what_there_is_not_is_refused_at_once() -> None:
             session.derive("fusion", "slice:0", "slice:1", opacity=7)
         with pytest.raises(ImageIdError, match="not an image id"):
             session.derive("average", "slice:0", "nothing")
-        with pytest.raises(ImageIdError, match="not the image id of a derived image"):
-            await session.load("derived:sum?image=slice:0")
+        with pytest.raises(ImageIdError, match="not the image id of a derived image: 'sum' is none of"):
+            await session.load("derived:sum?image=slice:0&image=slice:1")
+    assert slices.started == []

@@ -39,6 +39,7 @@ async def test_planes_are_a_series_that_streams(plane: Orientation) -> None:
     for image, place in zip(images, series.places, strict=True):
         expected = itk_plane(MADE.hounsfield, MADE.geometry, PlaneAddress.of(image.image_id).at(image.frame_number))
         both = np.isfinite(expected) & np.isfinite(image.pixels)
+        assert both.sum() > 0.9 * np.isfinite(expected).sum() > 30
         np.testing.assert_allclose(image.pixels[both], expected[both], atol=0.2)
         assert image.image_position_patient == place.image_position_patient
         assert image.image_orientation_patient == place.image_orientation_patient
@@ -55,10 +56,7 @@ async def test_planes_scroll_and_are_prefetched() -> None:
         with session.scroll(series) as scroll:
             scroll.images.subscribe(shown.append)
             scroll.to(12)
-            for _ in range(100):
-                await turns(1)
-                if shown:
-                    break
+            await turn_until(lambda: shown)
         assert shown[-1].image_id == series[12]
 
 
@@ -140,8 +138,7 @@ async def test_cancelling_leaves_the_slices_at_once_and_keeps_nothing() -> None:
         load.observable.subscribe(heard.append)
         await slices.until_started(len(MADE.array))
         slices.release(slices.started[0])
-        while not heard:
-            await turns(1)
+        await turn_until(lambda: heard)
         assert session.stats().running == len(MADE.array)  # the plane, and the ten slices that are left
         load.cancel()
         assert session.stats().running == 0

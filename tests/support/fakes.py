@@ -15,6 +15,7 @@ from cornerstream.images.load_object import ImageLoadObject
 from cornerstream.images.metadata import FrameMetadata, ImageQuality
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.registry import LoaderRegistry
+from tests.support.under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -37,22 +38,15 @@ def make_image(image_id: ImageId | str, size: int = 8, quality: ImageQuality = I
     return Image.of(DecodedFrame(metadata, pixels, "MONOCHROME2"), ImageId.parse(image_id), quality)
 
 
-class HeldLoader:
-    """A loader whose loads wait until the test lets them go.
-
-    Attributes:
-        started: Image ids in the order their loads began.
-        ended: Image ids whose loads ended, in whatever way.
-    """
+class HeldLoader(UnderWay[str]):
+    """A loader whose loads wait until the test lets them go; the keys are image ids."""
 
     def __init__(self, size: int = 8) -> None:
-        self.started: list[str] = []
-        self.ended: list[str] = []
+        super().__init__()
         self.partial = False
         self._size = size
         self._gates: dict[str, asyncio.Event] = {}
         self._errors: dict[str, Exception] = {}
-        self._changed = asyncio.Condition()
 
     @property
     def starts(self) -> Counter[str]:
@@ -77,37 +71,18 @@ class HeldLoader:
         self._errors[image_id] = error
         self.release(image_id)
 
-    async def until_started(self, count: int) -> None:
-        """Wait until that many loads have begun."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self.started) >= count)
-
-    async def until_ended(self, count: int) -> None:
-        """Wait until that many loads have ended."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self.ended) >= count)
-
     def _gate(self, image_id: str) -> asyncio.Event:
         return self._gates.setdefault(image_id, asyncio.Event())
 
     async def _run(self, image_id: ImageId, context: LoadContext) -> AsyncGenerator[Image, None]:
         name = str(image_id)
-        self.started.append(name)
-        await self._tell()
-        try:
+        async with self.under_way(name):
             if self.partial:
                 yield make_image(image_id, self._size, ImageQuality.PARTIAL)
             await self._gate(name).wait()
             if name in self._errors:
                 raise self._errors[name]
             yield make_image(image_id, self._size)
-        finally:
-            self.ended.append(name)
-            await self._tell()
-
-    async def _tell(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
 
 
 def registry_of(**loaders: object) -> LoaderRegistry:

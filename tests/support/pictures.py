@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as Pillow
 
+from cornerstream.images.image_id import ImageId
+from cornerstream.operators.web_image import decode_web
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from cornerstream.images.image import Image
+
+ID = ImageId.parse("web:/picture")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -102,6 +108,11 @@ def saved(pixels: NDArray[Any] | Pillow.Image, form: str, **options: Any) -> byt
 def opened(body: bytes) -> Pillow.Image:
     """A picture as Pillow reads it."""
     return Pillow.open(BytesIO(body))
+
+
+def decoded(body: bytes, **options: Any) -> Image:
+    """The first picture of a file, as `web:` image ids give it."""
+    return decode_web(body, ID, **options)
 
 
 def exif(orientation: int, *, big: bool = False) -> bytes:

@@ -18,6 +18,7 @@ from cornerstream.operators.bridge import from_coroutine
 from cornerstream.registry import LoaderRegistry
 from cornerstream.series import Series
 from cornerstream.session import Session
+from tests.support.under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,21 +127,14 @@ def _rotation(angle: float) -> NDArray[np.float64]:
     return result
 
 
-class HeldSlices:
-    """A loader of a made volume's slices (`slice:0` …), each of which waits until the test lets it go.
-
-    Attributes:
-        started: Numbers of slices in the order in which their loads began.
-        ended: Numbers of slices whose loads ended, in whatever way.
-    """
+class HeldSlices(UnderWay[int]):
+    """A loader of a made volume's slices (`slice:0` …), each of which waits until the test lets it go; the keys are numbers."""
 
     def __init__(self, made: MadeVolume, *, held: bool = True) -> None:
+        super().__init__()
         self.made = made
-        self.started: list[int] = []
-        self.ended: list[int] = []
         self.errors: dict[int, Exception] = {}
         self._gates = [asyncio.Event() for _ in made.array]
-        self._changed = asyncio.Condition()
         if not held:
             self.release(*range(len(made.array)))
 
@@ -158,31 +152,12 @@ class HeldSlices:
         for number in numbers:
             self._gates[number].set()
 
-    async def until_started(self, count: int) -> None:
-        """Wait until that many loads have begun."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self.started) >= count)
-
-    async def until_ended(self, count: int) -> None:
-        """Wait until that many loads have ended."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self.ended) >= count)
-
     async def _load(self, number: int) -> Image:
-        self.started.append(number)
-        await self._tell()
-        try:
+        async with self.under_way(number):
             await self._gates[number].wait()
             if number in self.errors:
                 raise self.errors[number]
             return self.made.image(number)
-        finally:
-            self.ended.append(number)
-            await self._tell()
-
-    async def _tell(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
 
 
 def session_of(slices: HeldSlices, **options: Any) -> Session:
