@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from cornerstream.images.errors import GeometryError
 from cornerstream.images.plane import Plane
 from cornerstream.images.volume import vector
 from cornerstream.operators.resample_points import voxel_along
@@ -38,16 +41,21 @@ def stack_of_planes(
 
     Returns:
         The first plane, the step along the normal to the next, and how many there are.
+
+    Raises:
+        GeometryError: The directions, the spacing or the step are none.
     """
     row, column = directions
-    normal = vector(np.cross(row, column))
     spacing = min(geometry.pixel_spacing) if spacing is None else spacing
-    step = voxel_along(geometry, normal) if step is None else step
-    axes = np.asarray([row, column, normal])
+    pixel = Plane(geometry.origin, row, column, (spacing, spacing), 1, 1)  # refuses what is none before it divides
+    step = voxel_along(geometry, pixel.normal) if step is None else step
+    if not 0 < step < math.inf:
+        raise GeometryError(f"planes are millimetres apart, more than 0, not {step}", reason="spacing")
+    axes = np.asarray([row, column, pixel.normal])
     along = _corners(geometry) @ axes.T
     low, high = along.min(axis=0), along.max(axis=0)
     columns, rows, count = (int(extent) + 1 for extent in (high - low) / (spacing, spacing, step) + 1e-6)
-    return Plane(vector(low @ axes), row, column, (spacing, spacing), rows, columns), step, count
+    return replace(pixel, origin=vector(low @ axes), rows=rows, columns=columns), step, count
 
 
 def volume_key(geometry: VolumeGeometry) -> str:

@@ -76,7 +76,7 @@ class Deriving(Interchange):
             allow_missing: Where slices are missing, interpolate across the gap.
 
         Raises:
-            GeometryError: The series is no volume (`reason` says why), or the directions are none.
+            GeometryError: The series is no volume (`reason` says why), or the directions, the spacing or the step are none.
             ValueError: There is no such plane, combination or interpolation.
         """
         geometry = self._geometry(series, allow_missing=allow_missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,8 +75,19 @@ async def test_what_there_is_not_is_refused_at_once(options: dict[str, str]) -> 
 async def test_directions_that_are_none_are_refused() -> None:
     slices = HeldSlices(MADE)
     async with session_of(slices) as session:
-        with pytest.raises(GeometryError, match="perpendicular unit vectors"):
-            session.mpr(slices.series, ((1.0, 0.0, 0.0), (1.0, 0.0, 0.0)))
+        for row in ((1.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, math.nan, 1.0)):
+            with pytest.raises(GeometryError, match="perpendicular unit vectors"):
+                session.mpr(slices.series, (row, (1.0, 0.0, 0.0)))
+
+
+@pytest.mark.parametrize("amount", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("name", ["spacing", "step"])
+async def test_planes_and_their_pixels_are_millimetres_apart(name: str, amount: float) -> None:
+    slices = HeldSlices(MADE)
+    async with session_of(slices) as session:
+        with pytest.raises(GeometryError, match=rf"{amount}") as caught:
+            session.mpr(slices.series, **{name: amount})  # type: ignore[arg-type]  # both are numbers
+    assert caught.value.reason == "spacing"
 
 
 async def test_a_volume_that_the_session_does_not_know_is_refused() -> None:
