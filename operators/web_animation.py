@@ -61,8 +61,7 @@ def composed_frame(
     """
     rows, columns = canvas.shape[:2]
     for frame in frames[_first_needed(frames, index, rows, columns) : index]:
-        before = canvas[frame.place].copy() if frame.disposal == RESTORE else None
-        if before is None:
+        if frame.disposal != RESTORE:
             _lay(canvas[frame.place], decode(frame), opaque, over=frame.over)
         if frame.disposal == CLEAR:
             canvas[frame.place] = 0

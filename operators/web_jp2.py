@@ -63,13 +63,13 @@ def open_jp2(body: bytes, limits: Limits) -> tuple[WebPage, ...]:
         DecodeError: The codestream is cut, or its colours are of a kind that is not decoded.
         LimitError: It is above a limit.
     """
-    inside, profile = slice(0, len(body)), None
+    inside = slice(0, len(body))
     if body.startswith(JP2_SIGNATURE):
-        boxes = {kind: (start, end) for kind, start, end in _boxes(body, 0, len(body))}
+        boxes = _first_boxes(body, 0, len(body))
         if b"jp2c" not in boxes or b"jp2h" not in boxes:
             raise SplitError("the JP2 file has no header or no codestream among its boxes")
         inside = slice(*boxes[b"jp2c"])
-        header = {kind: body[start:end] for kind, start, end in _boxes(body, *boxes[b"jp2h"])}
+        header = {kind: body[start:end] for kind, (start, end) in _first_boxes(body, *boxes[b"jp2h"]).items()}
     else:
         header = {}
     codestream = without_padding(memoryview(body)[inside], "JPEG 2000")
@@ -92,6 +92,14 @@ def open_jp2(body: bytes, limits: Limits) -> tuple[WebPage, ...]:
     )
     check_page(page, limits)
     return (page,)
+
+
+def _first_boxes(body: bytes, start: int, end: int) -> dict[bytes, tuple[int, int]]:
+    """Where the contents of the first box of each kind lie: readers ignore others (ISO/IEC 15444-1 I.5.3.3, I.5.4)."""
+    found: dict[bytes, tuple[int, int]] = {}
+    for kind, first, last in _boxes(body, start, end):
+        found.setdefault(kind, (first, last))
+    return found
 
 
 def _boxes(body: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -27,7 +27,7 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # without DHT, JPG and
 _DECODED = frozenset({0xC0, 0xC1, 0xC2, _LOSSLESS, 0xC9, 0xCA})  # hierarchical ones no decoder here knows
 _STANDALONE = frozenset({0x01, _SOI, *range(0xD0, 0xD8)})
 # In entropy-coded data FF is followed by 00 (a stuffed byte), a restart marker, or another FF.
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # one FF: more would be tried from each of a long run
 _ICC = b"ICC_PROFILE\0"
 _MOST_SEGMENTS = 1 << 16
 _NO_PICTURE = bytes(range(1, 128)) + b"\xff\xd9"  # entropy-coded data that belongs to nothing
@@ -234,7 +234,10 @@ def _end_of_scan(body: bytes, start: int) -> int:
     match = _MARKER.search(body, start)
     if match is None:
         raise TruncatedError(f"the JPEG of {len(body)} bytes ends in its scan data, without its end marker (FF D9)")
-    return match.start()
+    end = match.start()
+    while end > start and body[end - 1] == 0xFF:  # fill bytes hold no pixels (B.1.1.2)
+        end -= 1
+    return end
 
 
 def _frame(marker: int, payload: bytes) -> JpegFrame:

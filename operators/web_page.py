@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from cornerstream.images.errors import DecodeError, LimitError
+from cornerstream.images.metadata import LookupTable, Palette
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cornerstream.images.limits import Limits
-    from cornerstream.images.metadata import Palette
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +81,13 @@ class WebPage:
     def shape(self) -> tuple[int, ...]:
         """Shape of the pixels as they lie in the file."""
         return (self.rows, self.columns, 3) if self.colour else (self.rows, self.columns)
+
+
+def palette_of(entries: NDArray[np.uint8] | None) -> Palette | None:
+    """The palette of indexed colour, of entries × 3 (RGB)."""
+    if entries is None:
+        return None
+    return Palette(*(LookupTable(np.ascontiguousarray(entries[:, channel]), bits=8) for channel in range(3)))
 
 
 def check_page(page: WebPage, limits: Limits) -> None:

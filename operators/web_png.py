@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cornerstream.images.errors import DecodeError, LimitError, SplitError
-from cornerstream.images.metadata import LookupTable, Palette
 from cornerstream.operators.codecs.guards import translated
 from cornerstream.operators.web_adam7 import deinterlaced
 from cornerstream.operators.web_apng import PngFrames, animated
 from cornerstream.operators.web_exif import read_orientation
-from cornerstream.operators.web_page import WebPage, WebSamples
+from cornerstream.operators.web_page import WebPage, WebSamples, palette_of
 from cornerstream.operators.web_png_chunks import (
     GREY,
     GREY_ALPHA,
@@ -140,7 +139,7 @@ def open_png(body: bytes, limits: Limits) -> tuple[WebPage, ...]:
         found=found,
         orientation=read_orientation(chunks.get(b"eXIf") or b""),
         icc_profile=_profile(chunks.get(b"iCCP"), limits),
-        palette=_palette(page.palette),
+        palette=palette_of(page.palette),
     )
     return animated(described, page, frames.checked(header, limits))
 
@@ -183,9 +182,3 @@ def _entries(chunks: PngChunks) -> NDArray[np.uint8] | None:
     if chunks.header.color_type != PALETTE:
         return None
     return np.frombuffer(chunks.found[b"PLTE"], np.uint8).reshape(-1, 3)
-
-
-def _palette(entries: NDArray[np.uint8] | None) -> Palette | None:
-    if entries is None:
-        return None
-    return Palette(*(LookupTable(np.ascontiguousarray(entries[:, channel]), bits=8) for channel in range(3)))

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cornerstream.images.errors import DecodeError
-from cornerstream.images.metadata import LookupTable, Palette
 from cornerstream.operators.codecs.guards import translated
 from cornerstream.operators.web_exif import known_orientation
-from cornerstream.operators.web_page import WebPage, WebSamples, check_page
-from cornerstream.operators.web_tiff_directory import Directory, check_extents, read_directories
+from cornerstream.operators.web_page import WebPage, WebSamples, check_page, palette_of
+from cornerstream.operators.web_tiff_directory import Directory, check_extents, check_sharing, read_directories
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,6 +102,7 @@ def open_tiff(body: bytes, limits: Limits) -> tuple[WebPage, ...]:
     """
     directories = read_directories(body, limits)
     pictures = [found for found in directories if not found.one(254, 0) & 0b101] or directories
+    check_sharing(body, pictures)
     return tuple(_page(body, found, limits) for found in pictures)
 
 
@@ -132,7 +132,7 @@ def _page(body: bytes, found: Directory, limits: Limits) -> WebPage:
         inverted=photometric == _WHITE_IS_ZERO and samples == 1,
         orientation=known_orientation(found.one(274, 1)),
         icc_profile=found.data(34675) or None,
-        palette=_palette(codec.palette),
+        palette=palette_of(codec.palette),
     )
     check_page(page, limits)
     check_extents(body, found, samples, depth)
@@ -160,9 +160,3 @@ def _entries(found: Directory, photometric: int) -> NDArray[np.uint8] | None:
         raise DecodeError(f"the TIFF palette has {len(values)} values for {found.one(258, 1)} bits a pixel")
     wide = values >> 8 if values.max() > 255 else values  # programs that wrote 8 bits are as old as TIFF 5
     return np.ascontiguousarray(wide.astype(np.uint8).reshape(3, -1).T)
-
-
-def _palette(entries: NDArray[np.uint8] | None) -> Palette | None:
-    if entries is None:
-        return None
-    return Palette(*(LookupTable(np.ascontiguousarray(entries[:, channel]), bits=8) for channel in range(3)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cornerstream.images.errors import DecodeError, LimitError, SplitError, TruncatedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cornerstream.images.limits import Limits
 
@@ -107,6 +107,17 @@ def read_directories(body: bytes, limits: Limits) -> list[Directory]:
     return found
 
 
+def check_sharing(body: bytes, pictures: Sequence[Directory]) -> None:
+    """Pages may have strips or tiles in common, but not so many that looking at them page by page never ends.
+
+    Raises:
+        SplitError: All pages together have more strips or tiles than the file has bytes.
+    """
+    pieces = sum(found.entries.get(tag, (0, 0, 0))[1] for found in pictures for tag in (273, 324))
+    if len(pictures) > 1 and pieces > len(body):
+        raise SplitError(f"the pages of the TIFF have {pieces} strips or tiles, and the file {len(body)} bytes")
+
+
 def check_extents(body: bytes, found: Directory, samples: int, bits: int) -> None:
     """Every strip or tile is there, lies within the file, and is as long as its pixels if it is not compressed.
 
@@ -124,21 +135,26 @@ def check_extents(body: bytes, found: Directory, samples: int, bits: int) -> Non
     offsets, counts = found.all(324 if tiled else 273), found.all(325 if tiled else 279)
     if not len(offsets) == len(counts) == pieces * planes:
         raise SplitError(f"the TIFF has {len(offsets)} strips or tiles of {len(counts)} lengths, not {pieces * planes}")
+    fill_order = found.one(_FILL_ORDER, 1)
     for index, (offset, count) in enumerate(zip(offsets, counts, strict=True), start=1):
         if offset + count > len(body):
             raise TruncatedError(f"the TIFF ends {offset + count - len(body)} bytes too early, at byte {len(body)}")
         if not count or (compression == _NONE and count < (size if index % pieces else last)):
             raise TruncatedError(f"a strip or tile of the TIFF has {count} bytes, which cannot hold its pixels")
-        _check_end(compression, body[max(offset, offset + count - 16) : offset + count], found.one(_FILL_ORDER, 1))
+        _check_end(compression, body[max(offset, offset + count - 16) : offset + count], fill_order)
 
 
 def _check_end(compression: int, tail: bytes, fill_order: int) -> None:
     """What libtiff would fill up in silence ends with its end marker."""
     if compression == _JPEG and _END_OF_IMAGE not in tail:
         raise TruncatedError("a strip or tile of the TIFF is a JPEG without its end marker (FF D9)")
-    bits = "".join(f"{byte:08b}"[:: -1 if fill_order == 2 else 1] for byte in tail)
-    if compression == _GROUP_4 and _END_OF_FACSIMILE not in bits:
+    if compression == _GROUP_4 and _END_OF_FACSIMILE not in _bits(tail, fill_order):
         raise TruncatedError("a strip or tile of the TIFF is a facsimile without its end (EOFB)")
+
+
+def _bits(data: bytes, fill_order: int) -> str:
+    """Bits in the order in which a facsimile is read; in fill order 2 the lowest of a byte is the first."""
+    return "".join(f"{byte:08b}"[:: -1 if fill_order == 2 else 1] for byte in data)
 
 
 def _pieces(found: Directory, pixel_bits: int) -> tuple[int, int, int]:

@@ -119,6 +119,46 @@ def test_bombs_end_in_typed_errors_with_memory_as_it_was(bomb: Callable[[], byte
     assert growth.nbytes < _ALLOWED
 
 
+def long_runs() -> bytes:
+    """A JPEG of fill bytes that no marker follows."""
+    return b"\xff\xd8" + b"\xff" * (1 << 20) + bytes(9)
+
+
+def runs_in_a_scan() -> bytes:
+    """The same inside its scan."""
+    body = saved(noise((8, 8)), "JPEG")
+    return body[:-2] + b"\xff" * (1 << 20) + bytes(9)
+
+
+def strips(count: int, fill_orders: int, pages: int = 1) -> bytes:
+    """A TIFF of strips of one pixel, with so many values of FillOrder, and pages that all have the same strips."""
+    entries = ((256, 4, 1, 1), (257, 4, 1, count), (258, 3, 1, 1), (259, 3, 1, 8), (262, 3, 1, 1),
+               (266, 3, fill_orders, 8), (273, 4, count, 8), (278, 4, 1, 1), (279, 4, count, 8))  # fmt: skip
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    values = struct.pack("<I", 1) * max(count, fill_orders)
+    size, first = 2 + len(table) + 4, 8 + len(values)
+    following = [first + size * number for number in range(1, pages)] + [0]
+    directories = (struct.pack("<H", len(entries)) + table + struct.pack("<I", one) for one in following)
+    return b"II*\0" + struct.pack("<I", first) + values + b"".join(directories)
+
+
+def strips_of_many_fill_orders() -> bytes:
+    return strips(1 << 15, 1 << 18)
+
+
+def strips_of_many_pages() -> bytes:
+    return strips(1 << 15, 1, 1 << 12)
+
+
+@pytest.mark.parametrize("bomb", [long_runs, runs_in_a_scan, strips_of_many_fill_orders, strips_of_many_pages])
+def test_what_is_small_is_looked_at_in_little_time(bomb: Callable[[], bytes]) -> None:
+    body = bomb()
+    began = process_time()
+    with pytest.raises(ImageLoadError):
+        decode_web(body, ImageId.parse("web:/small"))
+    assert process_time() - began < 5
+
+
 def test_a_million_empty_chunks_take_no_time_to_speak_of() -> None:
     many = chunk(b"IDAT") * (1 << 20)
     body = SIGNATURE + ihdr(4, 4, 8, 0) + many

@@ -145,6 +145,21 @@ def test_jp2_colours_that_would_come_out_as_others(was: bytes, becomes: bytes, m
         open_web(JP2.replace(was, becomes))
 
 
+def test_of_two_jp2_boxes_the_first_counts() -> None:
+    """As in OpenJPEG; the second one may be another picture, or say other colours."""
+    other = saved(noise((20, 30, 4), 8, 2), "JPEG2000")
+    stream = other.index(b"jp2c") - 4
+    np.testing.assert_array_equal(together(decoded(JP2 + other[stream:])), together(decoded(JP2)))
+    np.testing.assert_array_equal(np.asarray(opened(JP2 + other[stream:])), noise((9, 13, 4)))
+    at = JP2.index(b"colr") - 4
+    end = at + int.from_bytes(JP2[at : at + 4], "big")
+    profile = b"\0\0\0\x12colr\2\0\0profile"
+    header = JP2.index(b"jp2h") - 4
+    length = int.from_bytes(JP2[header : header + 4], "big") + len(profile)
+    both = JP2[:header] + length.to_bytes(4, "big") + JP2[header + 4 : end] + profile + JP2[end:]
+    assert decoded(both).icc_profile is None
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_webp_chunks_that_contradict_themselves(mode: str) -> None:
     body = saved(smooth(8, 8, len(mode)), "WEBP")
