@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word, no secret
 _MEDIA_TYPE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})\s*")
-# Servers leave boundaries such as ----=_Part_1 unquoted; a value without quotes reaches to the next semicolon.
-_PARAMETER = re.compile(rf';\s*(?:({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"\s*|([^;"]*)))?(?=;|\Z)', re.DOTALL)
+# Servers leave boundaries such as ----=_Part_1 unquoted; a value without quotes reaches to the next semicolon. White space
+# is given back to nobody (`*+`): it would be divided between its two neighbours in every way there is.
+_PARAMETER = re.compile(rf';\s*+(?:({_TOKEN})\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"\s*+|([^;"]*+)))?(?=;|\Z)', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 

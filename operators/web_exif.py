@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ORIENTATION, _SHORT = 274, 3
-_BYTE_ORDERS = {b"II*\0": "little", b"MM\0*": "big"}
+_BYTE_ORDERS: dict[bytes, Literal["little", "big"]] = {b"II*\0": "little", b"MM\0*": "big"}
 _MOST_ENTRIES = 1024
 
 
@@ -28,7 +28,7 @@ def read_orientation(exif: bytes) -> int:
         return 1
 
     def number(position: int, length: int) -> int:
-        return int.from_bytes(data[position : position + length], "little" if order == "little" else "big")
+        return int.from_bytes(data[position : position + length], order)
 
     directory = number(4, 4)
     for index in range(min(number(directory, 2), _MOST_ENTRIES)):

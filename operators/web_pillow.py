@@ -82,6 +82,7 @@ def open_bmp(body: bytes, limits: Limits) -> tuple[WebPage, ...]:
 
     Raises:
         TruncatedError: It ends before its last row.
+        SplitError: Its pixels begin within its header.
         DecodeError: It is compressed, or of a kind that is not decoded.
         LimitError: It is above a limit.
     """
@@ -99,7 +100,9 @@ def open_bmp(body: bytes, limits: Limits) -> tuple[WebPage, ...]:
     )
     check_page(page, limits)
     end = offset + rows * (-(-columns * bits // 32) * 4)
-    if offset < 14 + size or end > len(body):
+    if offset < 14 + size:
+        raise SplitError(f"the pixels of the BMP begin at byte {offset}, within its header")
+    if end > len(body):
         raise TruncatedError(f"the BMP ends {end - len(body)} bytes too early, at byte {len(body)}")
     return (page,)
 

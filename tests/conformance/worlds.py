@@ -123,7 +123,7 @@ def of_pictures(scheme: str, base: str, world: World) -> LoaderCase:
 
 
 def of_data(world: World) -> LoaderCase:
-    """A file of three frames that is its image id."""
+    """A file that is its image id."""
     file = base64.b64encode(world.slice().read_bytes()).decode()
     image_id = f"data:application/dicom;base64,{file}"
     return LoaderCase(loader_of("data"), image_id, world.pixels(), image_id[:-400])

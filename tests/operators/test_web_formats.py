@@ -185,6 +185,7 @@ def test_gif_blocks_that_are_none() -> None:
         (28, 5, DecodeError, "5 bits"),
         (14, 12, DecodeError, "header of 12 bytes"),
         (22, 77, TruncatedError, "too early"),
+        (10, 53, SplitError, "within its header"),
     ],
 )
 def test_bmps_that_are_refused(at: int, value: int, error: type[ImageLoadError], message: str) -> None:

@@ -14,6 +14,7 @@ from reactivex import operators as ops
 
 from cornerstream.images.errors import FetchError, ImageIdError, ImageLoadError
 from cornerstream.session import Session
+from tests.support.cancelling import turn_until
 from tests.support.file_bytes import dicom_bytes, png_bytes
 from tests.support.leaks import nothing_left, turns
 
@@ -225,6 +226,7 @@ async def test_removed_by_whoever_gets_the_image(session: Session) -> None:
 
     load = session.load(image_id)
     load.observable.pipe(ops.do_action(on_completed=lambda: heard.append("completed"))).subscribe(take, heard.append)
+    await turn_until(lambda: len(heard) >= 2)
     await turns()
     assert len(heard) == 2
     assert isinstance(heard[1], FetchError)

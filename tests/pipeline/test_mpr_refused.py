@@ -12,6 +12,7 @@ from cornerstream.images.errors import GeometryError, ImageIdError, ImageLoadErr
 from cornerstream.images.image_id import ImageId
 from cornerstream.images.metadata import ImageQuality
 from cornerstream.series import Series
+from tests.support.cancelling import turn_until
 from tests.support.leaks import nothing_left
 from tests.support.volumes import HeldSlices, made_volume, session_of
 
@@ -45,6 +46,26 @@ async def test_placing_ends_with_the_first_error_and_leaves_the_others() -> None
             await listing
         assert session.stats().running == 0
         assert await session.placed([]) == [Series(())]
+
+
+@pytest.mark.parametrize("way", ["leave", "close"])
+async def test_placing_that_is_left_midway_leaves_every_load(way: str) -> None:
+    slices = HeldSlices(MADE)
+    async with nothing_left(), session_of(slices) as session:
+        listing = asyncio.ensure_future(listed(session, slices))
+        await slices.until_started(len(MADE.array))
+        slices.release(3)
+        await turn_until(lambda: session.cached(slices.series[3]))
+        engine = session._engine
+        if way == "leave":
+            listing.cancel()
+        else:
+            await session.aclose()
+        with pytest.raises(asyncio.CancelledError):
+            await listing
+        await slices.until_ended(len(MADE.array))
+        stats = engine.stats()
+        assert (stats.running, stats.tasks, stats.images) == (0, 0, 1)  # the one that had come
 
 
 async def listed(session: Session, slices: HeldSlices) -> list[Series]:
