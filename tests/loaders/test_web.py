@@ -24,7 +24,7 @@ from cornerstream.images.image_id import ImageId
 from cornerstream.images.limits import Limits
 from cornerstream.session import Session
 from tests.support.cancelling import HeldThreads, turn_until
-from tests.support.leaks import nothing_left
+from tests.support.leaks import nothing_left, turns
 from tests.support.pictures import SIGNATURE, chunk, grey_png, ihdr, noise, png, saved, smooth
 from tests.support.raw_server import Step, head, ok, raw_server
 
@@ -294,13 +294,16 @@ async def test_one_of_two_pages_leaves() -> None:
 
 async def test_cancelled_at_every_turn_of_the_loop() -> None:
     async with world((ok(PNG),)) as (server, session):
+        watches = []
         for moment in range(30):
             watch = Watch(session.load(server.url(f"/{moment}.png"), keep=False))
-            for _ in range(moment):
-                await asyncio.sleep(0)
+            watches.append(watch)
+            await turns(moment)
             watch.cancel()
             assert watch.heard in ([], [*watch.heard[:1], "completed"])
         await settled(session)
+        assert [watch.late for watch in watches] == [[]] * 30
+        assert session.stats().cached_bytes == 0
 
 
 def test_the_command_line_knows_pictures(tmp_path: Path) -> None:
