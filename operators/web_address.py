@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from cornerstream.images.errors import ImageIdError
+from cornerstream.operators.local_file import path_of
 
 if TYPE_CHECKING:
     from cornerstream.images.image_id import ImageId
@@ -49,18 +48,10 @@ def web_address(image_id: ImageId) -> WebAddress:
         if not rest.startswith("//") or not urlsplit(text).netloc:
             raise ImageIdError(f"not a URL: one reads {scheme}://host/path", image_id=image_id)
         return WebAddress(url=text)
-    if colon and scheme.lower() == "file":
-        return WebAddress(path=_local(text, image_id))
-    if colon and rest.startswith("//"):
+    if colon and scheme.lower() != "file" and rest.startswith("//"):
         raise ImageIdError(f"no picture is fetched from {scheme}: URLs; http, https and file are", image_id=image_id)
-    return WebAddress(path=str(Path(text).absolute()))
-
-
-def _local(text: str, image_id: ImageId) -> str:
-    """The path of a file URL (RFC 8089)."""
-    url = urlsplit(text)
-    if url.netloc not in {"", "localhost"} or not url.path.startswith("/"):
-        raise ImageIdError("not a local file: a file URL reads file:///absolute/path", image_id=image_id)
-    if url.query or url.fragment:
-        raise ImageIdError("a file URL has no query or fragment; write ? as %3F and # as %23", image_id=image_id)
-    return os.fsdecode(unquote_to_bytes(url.path))
+    try:
+        return WebAddress(path=path_of(text))
+    except ImageIdError as error:
+        error.about(image_id)
+        raise

@@ -7,7 +7,7 @@ from pathlib import Path
 import pydicom.data
 import pytest
 
-from cornerstream.images.errors import SplitError, TruncatedError
+from cornerstream.images.errors import ImageIdError, SplitError, TruncatedError
 from cornerstream.images.image_id import ImageId
 from cornerstream.operators.web_address import web_address
 from cornerstream.operators.web_exif import read_orientation
@@ -143,5 +143,6 @@ def test_a_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_where_none_points(image_id: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ImageIdError, match=message) as caught:
         web_address(ImageId.parse(image_id))
+    assert caught.value.image_id == ImageId.parse(image_id)
