@@ -91,7 +91,7 @@ class PartBody:
     __slots__ = ("_buffer", "_expected", "_first", "_limit", "_room", "_rooms", "_size")
 
     def __init__(self, headers: Mapping[str, str], limits: Limits, rooms: Rooms | None = None) -> None:
-        self._rooms = rooms
+        self._rooms = Rooms() if rooms is None else rooms
         self._limit = limits.part_bytes
         self._size = 0
         self._first = memoryview(b"")  # copied when it is known whether more follows
@@ -140,9 +140,7 @@ class PartBody:
         if self._expected is None or self._expected - self._size < _LEAST_ROOM:
             return None
         if self._room is None:
-            self._room = memoryview(
-                np.empty(self._expected, np.uint8).data
-            )  # no page of it is touched before it is written
+            self._room = self._rooms.take(self._expected)
             written = self._first if self._buffer is None else self._buffer.getbuffer()
             self._room[: len(written)] = written
             self._first, self._buffer = memoryview(b""), None

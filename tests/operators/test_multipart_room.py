@@ -163,13 +163,17 @@ def test_memory_of_quite_another_size_is_new(size: int) -> None:
 
 
 async def test_only_what_is_given_back_is_written_over() -> None:
-    bodies = [bytes([number]) * 9000 for number in range(4)]
-    body = Poured(build(bodies, [9000] * 4))
-    kept = []
+    bodies = [bytes([number]) * 20_000 for number in range(6)]
+    body = Poured(build(bodies, [20_000] * 6))
+    kept, owners = [], []
     async with aclosing(parts_of(body)) as found:
         async for part in found:
+            assert isinstance(part.data, memoryview)
+            owners.append(part.data.obj)
             if part.data[0] % 2:
                 part.give_back()
             else:
                 kept.append(part)
-    assert [bytes(part.data) for part in kept] == [bodies[0], bodies[2]]
+    assert [bytes(part.data) for part in kept] == bodies[::2]
+    places = [next(index for index, one in enumerate(owners) if one is owner) for owner in owners]
+    assert places == [0, 1, 1, 3, 3, 5]  # whatever came back is used once more
