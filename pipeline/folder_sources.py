@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from cornerstream.folder_files import Found, in_order
 from cornerstream.images.errors import FetchError, ImageLoadError
+from cornerstream.operators.local_file import LocalFile
+from cornerstream.operators.storage_address import in_archive
 
 if TYPE_CHECKING:
     from cornerstream.images.limits import Limits
     from cornerstream.operators.byte_source import ByteSource
-    from cornerstream.operators.local_file import LocalFile
     from cornerstream.operators.storage import Stores
 
 _HEAD = 1 << 12
@@ -26,7 +27,6 @@ def found_at(address: str, stores: Stores, limits: Limits) -> Found:
     """
     from cornerstream.operators.sources import source_at  # noqa: PLC0415 - keeps the import of a session light
     from cornerstream.operators.storage import checked_address, files_in_store  # noqa: PLC0415
-    from cornerstream.operators.storage_address import in_archive  # noqa: PLC0415
 
     archived = in_archive(address)
     if archived is not None:
@@ -44,7 +44,6 @@ def found_in_file(source: ByteSource, limits: Limits) -> Found:
         ImageLoadError: It is an archive or a DICOMDIR, and cannot be read.
     """
     from cornerstream.operators.dicomdir import is_dicomdir  # noqa: PLC0415 - keeps the import of a session light
-    from cornerstream.operators.local_file import LocalFile  # noqa: PLC0415
     from cornerstream.operators.zip_directory import is_archive  # noqa: PLC0415
 
     try:
