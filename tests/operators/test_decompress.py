@@ -21,7 +21,8 @@ from cornerstream.operators.decoder import Decoder, TransferSyntax
 from cornerstream.operators.decompress import decode_frame, decompress
 from cornerstream.operators.workers import ExecutorWorkers
 from tests.support.frames import EXPLICIT, bundled, describing, metadata, read_frames
-from tests.support.held_workers import HeldWorkers, collect, turns
+from tests.support.held_workers import HeldWorkers, collect
+from tests.support.leaks import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

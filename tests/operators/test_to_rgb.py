@@ -23,7 +23,8 @@ from cornerstream.operators.decompress import decode_frame
 from cornerstream.operators.to_rgb import apply_palette, convert_to_rgb, to_rgb, ybr_to_rgb
 from cornerstream.operators.workers import ExecutorWorkers
 from tests.support.frames import bundled, decoded, read_frames
-from tests.support.held_workers import HeldWorkers, collect, turns
+from tests.support.held_workers import HeldWorkers, collect
+from tests.support.leaks import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,8 @@ from cornerstream.operators.fetch import Body
 from cornerstream.operators.protocols import HttpRequest
 from cornerstream.operators.web_image import WebFile, WebFrame, decode_page, decode_web, decode_web_frame, open_web
 from cornerstream.operators.web_source import open_bodies, open_local
-from tests.support.held_workers import HeldWorkers, collect, turns
+from tests.support.held_workers import HeldWorkers, collect
+from tests.support.leaks import turns
 from tests.support.pictures import ID, exif, grey_png, noise, png, saved, smooth
 
 if TYPE_CHECKING:

@@ -66,11 +66,6 @@ class NoBytesIO(io.RawIOBase):
         return self._file.read(count)
 
 
-async def until(event: threading.Event) -> None:
-    while not event.is_set():  # noqa: ASYNC110 - another thread sets it
-        await asyncio.sleep(0)
-
-
 async def test_an_array_is_seen_and_not_copied(session: Session) -> None:
     volume = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
     image_id = session.memory.add(volume, modality="MR", windows=(30, 60))
@@ -205,7 +200,7 @@ async def test_removed_while_it_is_read(session: Session) -> None:
     image_id = session.memory.add(NoBytesIO(held))
     loads = [session.load(image_id) for _ in range(3)]
     futures = [load.begin() for load in loads]
-    await until(held.reading)
+    await turn_until(held.reading.is_set)
     session.memory.remove(image_id)
     ends = await asyncio.gather(*futures, return_exceptions=True)  # at once, while the thread still reads
     assert not held.go.is_set()
@@ -240,7 +235,7 @@ async def test_cancelled_while_it_is_read(session: Session) -> None:
     loads = [session.load(one) for one in (first, second)]
     for load in loads:
         load.observable.subscribe(heard.append, heard.append, lambda: heard.append("completed"))
-    await until(held.reading)
+    await turn_until(held.reading.is_set)
     for load in loads:
         load.cancel()
     held.go.set()
@@ -262,8 +257,7 @@ async def test_other_threads(session: Session) -> None:
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):  # noqa: ASYNC110 - threads have no event to wait for
-        await asyncio.sleep(0)
+    await turn_until(lambda: not any(thread.is_alive() for thread in threads))
     assert len(session.memory) == 200
     for image_id in session.memory:
         assert (await session.load(image_id)).max == 1

@@ -47,9 +47,3 @@ async def collect(source: Observable[T]) -> tuple[list[T], Exception | None]:
     done: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
     source.subscribe(values.append, done.set_result, lambda: done.set_result(None))
     return values, await done
-
-
-async def turns(count: int = 10) -> None:
-    """Let the loop do what is ready."""
-    for _ in range(count):
-        await asyncio.sleep(0)
