@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from math import isfinite
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from cornerstream.images.metadata import VoiWindow
@@ -97,12 +98,12 @@ def _as_it_is(value: Any) -> Any:
 
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
-    "bits_stored": int,
+    "bits_stored": index,
     "frame_of_reference_uid": _text,
     "icc_profile": bytes,
     "image_orientation_patient": _vector(6),
     "image_position_patient": _vector(3),
-    "instance_number": int,
+    "instance_number": index,
     "modality": _text,
     "modality_lut": _as_it_is,
     "overlays": tuple,
@@ -115,10 +116,10 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "rescale_intercept": _number,
     "rescale_slope": _number,
     "rescale_type": _text,
-    "samples_per_pixel": int,
+    "samples_per_pixel": index,
     "series_description": _text,
     "series_instance_uid": _text,
-    "series_number": int,
+    "series_number": index,
     "slice_thickness": _number,
     "sop_class_uid": _text,
     "sop_instance_uid": _text,

@@ -151,6 +151,8 @@ def test_mistakes_of_kind(array: Any, attributes: dict[str, Any], message: str) 
         ((4, 4), {"samples_per_pixel": 2}, "1 or 3"),
         ((4, 4), {"bits_stored": 0}, "bits_stored is 1 to 16"),
         ((4, 4), {"bits_stored": 17}, "bits_stored is 1 to 16"),
+        ((4, 4), {"bits_stored": 11.9}, "bits_stored: .* integer"),
+        ((4, 4), {"instance_number": 3.7}, "instance_number: .* integer"),
         ((4, 4), {"photometric_interpretation": "RGB"}, "MONOCHROME1 or MONOCHROME2"),
         ((4, 4, 3), {"photometric_interpretation": "YBR_FULL"}, "is RGB here"),
         ((4, 4), {"pixel_spacing": (1,)}, "pixel_spacing: .* not 2 positive"),
