@@ -87,20 +87,24 @@ def read_directories(body: bytes, limits: Limits) -> list[Directory]:
 
     Raises:
         TruncatedError: One lies behind the end of the file.
-        SplitError: One comes twice, or has more entries than there can be.
+        SplitError: One comes twice, they overlap, or one has more entries than there can be.
         LimitError: There are more than `limits.frames`.
     """
     order, big = "<" if body[:2] == b"II" else ">", body[2:4] in (b"+\0", b"\0+")
     position = _number(body, 8 if big else 4, order, "Q" if big else "I")
     found: list[Directory] = []
     seen: set[int] = set()
+    taken = 0
     while position:
         if position in seen:
             raise SplitError("the directories of the TIFF come around again")
         if len(found) >= limits.frames:
             raise LimitError(f"the TIFF has more pages than the limit frames={limits.frames}")
         seen.add(position)
-        entries, position = _directory(body, position, order, big=big)
+        entries, length, position = _directory(body, position, order, big=big)
+        taken += length
+        if taken > len(body):  # a directory every six bytes would be thousands of entries for each of them
+            raise SplitError(f"the directories of the TIFF overlap: {taken} bytes in a file of {len(body)}")
         found.append(Directory(len(found), body, order, entries))
     if not found:
         raise SplitError("the TIFF has no directory")
@@ -172,8 +176,10 @@ def _pieces(found: Directory, pixel_bits: int) -> tuple[int, int, int]:
     return strips, high * line, (found.rows - high * (strips - 1)) * line
 
 
-def _directory(body: bytes, position: int, order: str, *, big: bool) -> tuple[dict[int, tuple[int, int, int]], int]:
-    """The entries of a directory, and where the next one is."""
+def _directory(
+    body: bytes, position: int, order: str, *, big: bool
+) -> tuple[dict[int, tuple[int, int, int]], int, int]:
+    """The entries of a directory, how many bytes it takes, and where the next one is."""
     count = _number(body, position, order, "Q" if big else "H")
     if count > _MOST_ENTRIES:
         raise SplitError(f"a TIFF directory of {count} entries cannot be")
@@ -186,7 +192,8 @@ def _directory(body: bytes, position: int, order: str, *, big: bool) -> tuple[di
         values = _number(body, entry + 4, order, wide)
         held = values * struct.calcsize(_FORMATS.get(kind, "Q")) <= (8 if big else inside)
         entries[tag] = kind, values, entry + size - (8 if big else 4) if held else following
-    return entries, _number(body, start + count * size, order, wide)
+    end = start + count * size
+    return entries, end - position, _number(body, end, order, wide)
 
 
 def _number(body: bytes, position: int, order: str, kind: str) -> int:

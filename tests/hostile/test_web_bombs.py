@@ -150,7 +150,23 @@ def strips_of_many_pages() -> bytes:
     return strips(1 << 15, 1, 1 << 12)
 
 
-@pytest.mark.parametrize("bomb", [long_runs, runs_in_a_scan, strips_of_many_fill_orders, strips_of_many_pages])
+def directories_in_each_other() -> bytes:
+    """A TIFF with a directory of 4,096 entries every six bytes: the pointer to the next one lies in the next one's."""
+    entries, count = 4096, 20_000
+    behind = 2 + 12 * entries  # from a directory's beginning to its pointer, which is 2 more than a multiple of 6
+    body = bytearray(8 + behind + 6 * count)
+    struct.pack_into("<2sHI", body, 0, b"II", 42, 8)
+    for at in range(8, 8 + 6 * count, 6):
+        struct.pack_into("<H", body, at, entries)
+        struct.pack_into("<I", body, at + behind, at + 6)
+    return bytes(body)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [long_runs, runs_in_a_scan, strips_of_many_fill_orders, strips_of_many_pages, directories_in_each_other],
+    ids=lambda bomb: bomb.__name__,
+)
 def test_what_is_small_is_looked_at_in_little_time(bomb: Callable[[], bytes]) -> None:
     body = bomb()
     began = process_time()
