@@ -120,7 +120,9 @@ class ImageId:
         return self.number - 1
 
     def with_frame(self, frame_number: int) -> Self:
-        """The id of another frame of the same resource."""
+        """The id of another frame of the same resource; this one, where it is that of the frame and was not parsed."""
+        if frame_number == self.frame_number and not self.text:
+            return self
         return replace(self, frame_number=frame_number, text="")
 
     @property

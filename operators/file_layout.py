@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cornerstream.images.limits import Limits
     from cornerstream.operators.frame_grouper import Frame
+    from cornerstream.operators.header_pattern import HeaderPattern
     from cornerstream.operators.native_frames import NativeLayout
     from cornerstream.operators.part10 import AttributeReader, Part10Header
 
@@ -27,6 +28,9 @@ Places = tuple[tuple[int, int], ...]
 
 _HEADER_PIECES = (1 << 14, 1 << 16)  # a header of the usual size, and of one that goes on behind that
 _FRAGMENT_PIECES = (1 << 9, 1 << 9)
+_ITEM = bytes.fromhex("FEFF00E0")
+_NO_OFFSETS, _ONE_OFFSET = _ITEM + bytes(4), _ITEM + bytes.fromhex("0400000000000000")
+_SEQUENCE_END = bytes.fromhex("FEFFDDE000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,13 @@ class FileLayout:
     fragments: Sequence[Places] = field(default=(), repr=False)
 
 
-def find_frames(read: Read, size: int, limits: Limits, reader: AttributeReader = read_attributes) -> FileLayout:
+def find_frames(
+    read: Read,
+    size: int,
+    limits: Limits,
+    reader: AttributeReader = read_attributes,
+    pattern: HeaderPattern | None = None,
+) -> FileLayout:
     """Find where the frames lie; what is between the headers is not read.
 
     Args:
@@ -52,12 +62,25 @@ def find_frames(read: Read, size: int, limits: Limits, reader: AttributeReader =
         size: Bytes of the file.
         limits: Bounds for whatever the file claims.
         reader: Makes metadata of the header's attributes.
+        pattern: What is known of headers like its own.
 
     Raises:
         SplitError: It is not DICOM, has no pixel data, or its framing contradicts itself.
         TruncatedError: Its header or a fragment is cut.
         LimitError: A limit is reached.
     """
+    if pattern is None:
+        return _parsed(read, size, limits, reader)
+    head = read(min(_HEADER_PIECES[0], size), 0)
+    header = pattern.read(head)
+    found = None if header is None else _of_one_frame(header, head, read, size)
+    if found is None:
+        found = _parsed(lambda count, offset: read(count, offset) if offset else head[:count], size, limits, reader)
+        pattern.learn(head, found.header)
+    return found
+
+
+def _parsed(read: Read, size: int, limits: Limits, reader: AttributeReader) -> FileLayout:
     stream = ByteStream()
     header = _drive(read_header(stream, limits, reader), stream, read, size, _HEADER_PIECES)
     if header.pixel_length is not None:
@@ -66,6 +89,27 @@ def find_frames(read: Read, size: int, limits: Limits, reader: AttributeReader =
     walk = walk_frames(stream, header, limits, frames, keep_data=False)
     _drive(walk, stream, read, size, _FRAGMENT_PIECES)
     return FileLayout(header, fragments=tuple(places(frames)))
+
+
+def _of_one_frame(header: Part10Header, head: bytes, read: Read, size: int) -> FileLayout | None:
+    """Where the frames lie of a file whose header is known; `None` where its fragments have to be walked."""
+    if header.pixel_length is not None:
+        return FileLayout(header, native_layout(header))
+    if header.metadata.number_of_frames > 1:
+        return None
+    start = header.pixel_start
+    if head.startswith(_NO_OFFSETS, start):
+        start += len(_NO_OFFSETS)
+    elif head.startswith(_ONE_OFFSET, start):
+        start += len(_ONE_OFFSET)
+    else:
+        return None
+    start, length = start + 8, int.from_bytes(head[start + 4 : start + 8], "little")
+    end = start + length
+    if not head.startswith(_ITEM, start - 8) or not length or end + len(_SEQUENCE_END) > size:
+        return None
+    ends = read(len(_SEQUENCE_END), end) == _SEQUENCE_END
+    return FileLayout(header, fragments=(((start, length),),)) if ends else None
 
 
 def check_not_empty(size: int, name: str) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cornerstream.images.metadata import FrameMetadata
     from cornerstream.operators.byte_source import ByteSource, FileVersion, OpenBytes
     from cornerstream.operators.file_layout import Places
+    from cornerstream.operators.header_pattern import HeaderPattern
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.native_frames import NativeLayout
     from cornerstream.operators.part10 import AttributeReader, Part10Header
@@ -98,7 +99,7 @@ class FrameIndex:
         started = perf_counter()
         with _naming(image_id), self.source.opened() as opened:
             unchanged = opened.version == self.version
-            current = self if unchanged else _index(self.source, opened, self.limits, read_attributes)
+            current = self if unchanged else _index(self.source, opened, self.limits)
             return current._read(opened, frame_number, started)  # noqa: SLF001 - one of its own kind
 
     def _read(self, opened: OpenBytes, frame_number: int, started: float) -> EncodedFrame:
@@ -138,6 +139,7 @@ def open_source(
     limits: Limits = DEFAULT_LIMITS,
     image_id: ImageId | None = None,
     reader: AttributeReader = read_attributes,
+    pattern: HeaderPattern | None = None,
 ) -> FrameIndex:
     """Find where the frames of a file lie; reads its header and the headers of its fragments.
 
@@ -146,6 +148,7 @@ def open_source(
         limits: Bounds for whatever the file claims.
         image_id: Errors name it.
         reader: Makes metadata of the header's attributes.
+        pattern: What is known of headers like its own.
 
     Raises:
         FetchError: The file cannot be read.
@@ -154,13 +157,19 @@ def open_source(
         LimitError: A limit is reached.
     """
     with _naming(image_id), source.opened() as opened:
-        return _index(source, opened, limits, reader)
+        return _index(source, opened, limits, reader, pattern)
 
 
-def _index(source: ByteSource, opened: OpenBytes, limits: Limits, reader: AttributeReader) -> FrameIndex:
+def _index(
+    source: ByteSource,
+    opened: OpenBytes,
+    limits: Limits,
+    reader: AttributeReader = read_attributes,
+    pattern: HeaderPattern | None = None,
+) -> FrameIndex:
     version = opened.version
     check_not_empty(version.size, source.name)
-    found = find_frames(opened.read, version.size, limits, reader)
+    found = find_frames(opened.read, version.size, limits, reader, pattern)
     layout = found.layout
     if layout is not None and found.header.metadata.transfer_syntax_uid == DEFLATED:
         _check_deflated(layout, found.header, version.size, limits)

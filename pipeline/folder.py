@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cornerstream.folder_files import files_below, look_at
-from cornerstream.folder_headers import read_batch, read_headers
+from cornerstream.folder_headers import HeaderReader, read_headers
 from cornerstream.folder_sources import found_at, found_in_file
 from cornerstream.images.errors import ImageLoadError
 from cornerstream.images.image_id import ImageId
@@ -121,7 +121,8 @@ async def list_folder(
     board.tell(ListingProgress(len(found.sources)))
     gathered = _Gathered(engine, skipped, board)
     size = 1 if _is_in_store(path) else _BATCH  # a store is waited for, a file is not
-    await read_headers(found.sources, lambda batch: run(read_batch, batch, engine.options.limits), gathered.take, size)
+    reader = HeaderReader(engine.options.limits)
+    await read_headers(found.sources, lambda batch: run(reader.read, batch), gathered.take, size)
     return await gathered.series(found.sources)
 
 
@@ -168,7 +169,7 @@ class _Gathered:
                 continue
             address = source.address
             self._engine.resources.put(index_key(address), header, header.nbytes)
-            self._instances[address] = Instance(ImageId("dicomfile", address), header.metadata)
+            self._instances[address] = Instance(ImageId("dicomfile", address, 1), header.metadata)
         now = self._board.now
         self._board.tell(
             replace(now, files_done=now.files_done + len(headers), files_skipped=now.files_skipped + failed)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from cornerstream.images.limits import Limits
     from cornerstream.operators.byte_source import ByteSource
     from cornerstream.operators.frame_index import FrameIndex
-    from cornerstream.operators.part10 import AttributeReader
 
     Header = FrameIndex | ImageLoadError
 
@@ -45,21 +44,51 @@ async def read_headers(
     await together(work() for _ in range(_AT_ONCE))
 
 
-def read_batch(sources: Sequence[ByteSource], limits: Limits) -> list[Header]:
-    """The headers of some files that are likely to be of one series: what they have in common is read once."""
-    from cornerstream.operators.metadata_memo import MetadataMemo  # noqa: PLC0415 - only folders need it
+class HeaderReader:
+    """Reads headers of files that are likely to be of few series: what they have in common is read once.
 
-    memo = MetadataMemo()
-    return [_read(source, limits, memo) for source in sources]
+    Any number of batches may be read at once; each has a memory of headers to itself, one that another batch has left if
+    there is any. In another process it begins anew.
+
+    Args:
+        limits: Bounds for whatever the files claim.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._idle: list[_Memory] = []
+
+    def __reduce__(self) -> tuple[type[HeaderReader], tuple[Limits]]:
+        return HeaderReader, (self._limits,)
+
+    def read(self, sources: Sequence[ByteSource]) -> list[Header]:
+        """The headers of some files, or why there is none."""
+        try:
+            memory = self._idle.pop()
+        except IndexError:  # workers take at any time what others have put back
+            memory = _Memory(self._limits)
+        headers = [self._read(source, memory) for source in sources]
+        self._idle.append(memory)
+        return headers
+
+    def _read(self, source: ByteSource, memory: _Memory) -> Header:
+        from cornerstream.operators.frame_index import open_source  # noqa: PLC0415 - only folders need it
+
+        try:
+            return open_source(source, self._limits, reader=memory.metadata, pattern=memory.pattern)
+        except ImageLoadError as error:
+            return _without_traceback(error)
 
 
-def _read(source: ByteSource, limits: Limits, reader: AttributeReader) -> Header:
-    from cornerstream.operators.frame_index import open_source  # noqa: PLC0415 - only folders need it
+class _Memory:
+    """What is known of the headers that were read."""
 
-    try:
-        return open_source(source, limits, reader=reader)
-    except ImageLoadError as error:
-        return _without_traceback(error)
+    def __init__(self, limits: Limits) -> None:
+        from cornerstream.operators.header_pattern import HeaderPattern  # noqa: PLC0415 - only folders need them
+        from cornerstream.operators.metadata_memo import MetadataMemo  # noqa: PLC0415
+
+        self.metadata = MetadataMemo()
+        self.pattern = HeaderPattern(limits)
 
 
 def _batches(sources: Iterable[ByteSource], size: int) -> Iterator[list[ByteSource]]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cornerstream import folder as folder_module
-from cornerstream.folder_headers import read_batch
+from cornerstream.folder_headers import HeaderReader
 from cornerstream.images.errors import FetchError
 from cornerstream.listing_progress import ListingProgress
 from cornerstream.session import Session
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cornerstream.folder_headers import Header
-    from cornerstream.images.limits import Limits
     from cornerstream.operators.byte_source import ByteSource
 
 FILES = 200
@@ -46,13 +44,15 @@ class Held:
         self.door = threading.Event()
         self.begun = threading.Semaphore(0)
         self.batches = 0
-        monkeypatch.setattr(folder_module, "read_batch", self.read)
+        read = HeaderReader.read
 
-    def read(self, sources: Sequence[ByteSource], limits: Limits) -> list[Header]:
-        self.batches += 1
-        self.begun.release()
-        assert self.door.wait(20)
-        return read_batch(sources, limits)
+        def held(reader: HeaderReader, sources: Sequence[ByteSource]) -> list[Header]:
+            self.batches += 1
+            self.begun.release()
+            assert self.door.wait(20)
+            return read(reader, sources)
+
+        monkeypatch.setattr(HeaderReader, "read", held)
 
     async def until_begun(self, count: int) -> None:
         for _ in range(count):
