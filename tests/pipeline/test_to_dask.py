@@ -194,11 +194,15 @@ def test_an_interrupt_ends_the_loads(session: Session, images: HeldImages, array
         assert main is not None
         signal.pthread_kill(main, signal.SIGINT)
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with ThreadPoolExecutor(2) as pool, pytest.raises(KeyboardInterrupt):
-        array.compute(pool=pool)
-    thread.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs beside itself ignores it
+    try:
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with ThreadPoolExecutor(2) as pool, pytest.raises(KeyboardInterrupt):
+            array.compute(pool=pool)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(images.started) == 2
     images.until(ended=2)
     assert session.stats().cached_bytes == 0
