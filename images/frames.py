@@ -27,6 +27,8 @@ class EncodedFrame:
         target: Where the pixels are wanted; a decoder that can writes into that memory. It does not travel between
             processes.
         threads: Threads that a decoder which can may use for this frame alone.
+        searched: Nothing in `data` looks like the end of a fragment, which would mean that its length lies; where that is
+            not known, whoever decodes it looks.
     """
 
     metadata: FrameMetadata
@@ -34,6 +36,7 @@ class EncodedFrame:
     timings: Mapping[str, float] = field(default_factory=dict)
     target: PixelTarget | None = None
     threads: int = 1
+    searched: bool = True
 
     @property
     def nbytes(self) -> int:
@@ -42,7 +45,7 @@ class EncodedFrame:
 
     def __reduce__(self) -> tuple[type[EncodedFrame], tuple[object, ...]]:
         # Workers may be processes, and a memoryview does not travel.
-        return EncodedFrame, (self.metadata, bytes(self.data), dict(self.timings), None, self.threads)
+        return EncodedFrame, (self.metadata, bytes(self.data), dict(self.timings), None, self.threads, self.searched)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import DecodedFrame
@@ -12,6 +12,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.codecs.description import check_description, frame_shape, stored_dtype
 from cornerstream.operators.codecs.guards import translated
 from cornerstream.operators.decoder_table import NATIVE, decoder_for, settled
+from cornerstream.operators.fragments import check_fragment
 from cornerstream.operators.map_ordered import Ready, map_ordered
 from cornerstream.operators.protocols import idle_of
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cornerstream.operators.decoder import Decoder
     from cornerstream.operators.protocols import Workers
 
+R = TypeVar("R")
 _GREY = ("MONOCHROME1", "MONOCHROME2")  # what else has one sample is not yet what is delivered
 _LARGE_PIXELS = 1 << 21  # decoding fewer is done before threads would have begun to pay
 _INLINE_BYTES = 1 << 20  # masking so many takes a fraction of a millisecond, the way to a worker and back as long
@@ -47,12 +49,15 @@ def decode_frame(
 
     Raises:
         UnsupportedTransferSyntaxError: No decoder is known, or installed.
+        SplitError: It was not searched yet, and holds what can only be several fragments.
         DecodeError: The frame is incomplete, contradicts its description, or its decoder refused it.
         LimitError: The frame is larger than `limits` allows.
     """
     start = perf_counter()
     decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
     check_description(frame.metadata, limits)
+    if not frame.searched:
+        check_fragment(bytes(frame.data))
     with translated(decoder.name):
         if not decoder.built_in:
             _guard(frame, decoder)
@@ -93,19 +98,50 @@ def decompress(
 
     def at_once(frame: EncodedFrame) -> Ready[DecodedFrame] | None:
         """What costs less than the way to a worker is done here."""
-        if frame.nbytes > _INLINE_BYTES or decoder_for(frame.metadata.transfer_syntax_uid, prefer).name != NATIVE:
+        if not is_brief(frame, prefer):
             return None
         return Ready(decode_frame(frame if target is None else replace(frame, target=target), prefer, limits))
 
     def decode(frame: EncodedFrame) -> Awaitable[DecodedFrame]:
         """Choose, then hand over."""
-        decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
-        threads = threads_for(frame.metadata, workers)
-        if threads > 1 or target is not None:
-            frame = replace(frame, target=target, threads=threads)
-        return workers.run(decode_frame, frame, settled(decoder, prefer), limits, holds_lock=not decoder.releases_gil)
+        wanted = frame if target is None else replace(frame, target=target)
+        return run_decoder(decode_frame, wanted, workers=workers, prefer=prefer, limits=limits)
 
     return map_ordered(decode, max_concurrent, at_once=at_once)
+
+
+def is_brief(frame: EncodedFrame, prefer: str | None = None) -> bool:
+    """To decode a frame takes less than the way to a worker: a native one of no more than a mebibyte."""
+    return frame.nbytes <= _INLINE_BYTES and decoder_for(frame.metadata.transfer_syntax_uid, prefer).name == NATIVE
+
+
+def run_decoder(
+    function: Callable[..., R],
+    frame: EncodedFrame,
+    *others: object,
+    workers: Workers,
+    prefer: str | None,
+    limits: Limits,
+) -> Awaitable[R]:
+    """Run a function that decodes a frame on a worker, with the decoder that is chosen here.
+
+    Args:
+        function: Gets the frame, the others, the decoder and the limits.
+        frame: A large one gets the threads of workers that have nothing to do.
+        others: What else it gets.
+        workers: Where it runs.
+        prefer: As in `decode_frame`.
+        limits: As in `decode_frame`.
+
+    Raises:
+        UnsupportedTransferSyntaxError: As `decode_frame`.
+    """
+    decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+    threads = threads_for(frame.metadata, workers)
+    if threads > 1:
+        frame = replace(frame, threads=threads)
+    holds_lock = not decoder.releases_gil
+    return workers.run(function, frame, *others, settled(decoder, prefer), limits, holds_lock=holds_lock)
 
 
 def threads_for(metadata: FrameMetadata, workers: Workers) -> int:

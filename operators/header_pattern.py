@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from cornerstream.operators.attributes import WrittenAttributes
 from cornerstream.operators.elements import EXPLICIT, LONG_VRS, SHORT_VRS, UNDEFINED, Element
 from cornerstream.operators.keywords import ATTRIBUTES, PIXEL_KEYWORDS, TAGS, TRANSFER_SYNTAX_UID
-from cornerstream.operators.metadata import read_own
-from cornerstream.operators.metadata_memo import OWN_TAGS, RESOLVED_TAGS
+from cornerstream.operators.metadata_memo import RESOLVED_TAGS
+from cornerstream.operators.own_attributes import OWN_TAGS, read_own
 from cornerstream.operators.part10 import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN, Part10Header
 
 if TYPE_CHECKING:
@@ -83,14 +83,16 @@ class HeaderPattern:
         if before is None:
             return None
         head = bytes(data[: min(before.pixel_start + _SLACK, self._limits.header_bytes)])
-        own, at = dict(self._own), _PREAMBLE
+        own, at, changed = dict(self._own), _PREAMBLE, set[int]()
         for constant, value in self._pieces:
             begin = at + len(constant) + value.length.size
             if not head.startswith(constant, at) or begin > len(head):
                 return None
             at = begin + value.length.unpack_from(head, begin - value.length.size)[0]
-            if value.tag in OWN_TAGS:
-                own[value.tag] = Element(value.vr, head[begin:at], EXPLICIT)
+            written = head[begin:at]
+            if value.tag in OWN_TAGS and written != self._values[value.tag]:
+                own[value.tag] = Element(value.vr, written, EXPLICIT)
+                changed.add(value.tag)
         start = at + len(self._rest) + _LONG.size
         if start > len(head) or not head.startswith(self._rest, at):
             return None
@@ -98,7 +100,7 @@ class HeaderPattern:
         if (length == UNDEFINED) != (before.pixel_length is None):
             return None
         self._misses = 0
-        changes = read_own(WrittenAttributes(own, self._limits, self._character_set))
+        changes = read_own(WrittenAttributes(own, self._limits, self._character_set), changed)
         metadata = replace(before.metadata, shared=before.metadata.shared.changed(changes))
         return Part10Header(metadata, start, None if length == UNDEFINED else length)
 

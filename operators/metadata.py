@@ -184,16 +184,6 @@ def read_attributes(
     return InstanceMetadata(FrameMetadata(**found), attributes.items("PerFrameFunctionalGroupsSequence"))
 
 
-def read_own(attributes: Attributes) -> dict[str, Any]:
-    """What is an instance's own among others of its series; nothing else that is read depends on it."""
-    return {
-        "sop_instance_uid": text(attributes, "SOPInstanceUID"),
-        "instance_number": integer(attributes, "InstanceNumber"),
-        "image_position_patient": vector(attributes, "ImagePositionPatient", 3),
-        **_windows(attributes),
-    }
-
-
 def _identity(attributes: Attributes) -> dict[str, Any]:
     return {
         "frame_of_reference_uid": text(attributes, "FrameOfReferenceUID") or None,
@@ -226,7 +216,7 @@ def _display(attributes: Attributes, description: Mapping[str, Any]) -> dict[str
     return {
         "voi_luts": read_tables(attributes, "VOILUTSequence", signed=_is_signed(description)),
         "presentation_lut_shape": text(attributes, "PresentationLUTShape").upper(),
-        **_windows(attributes),
+        **read_windows(attributes),
     }
 
 
@@ -250,7 +240,8 @@ def _rescale(attributes: Attributes) -> dict[str, Any]:
     }
 
 
-def _windows(attributes: Attributes) -> dict[str, Any]:
+def read_windows(attributes: Attributes) -> dict[str, Any]:
+    """Windows and their function (PS3.3 C.11.2.1.2)."""
     explanations = list(texts(attributes, "WindowCenterWidthExplanation"))
     pairs = list(zip(numbers(attributes, "WindowCenter"), numbers(attributes, "WindowWidth"), strict=False))
     explanations += [""] * (len(pairs) - len(explanations))
@@ -279,7 +270,7 @@ def _functional_groups(group: Attributes, shared: Mapping[str, Any]) -> dict[str
     for transformation in group.items("PixelValueTransformationSequence")[:1]:
         found |= _rescale(transformation)
     for voi in group.items("FrameVOILUTSequence")[:1]:
-        found |= _windows(voi)
+        found |= read_windows(voi)
         if voi.items("VOILUTSequence"):
             found["voi_luts"] = read_tables(voi, "VOILUTSequence", signed=_is_signed({**shared, **found}))
     return found | _presentation(group)

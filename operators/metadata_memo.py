@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cornerstream.operators.keywords import ATTRIBUTES
-from cornerstream.operators.metadata import read_attributes, read_own
+from cornerstream.operators.metadata import read_attributes
+from cornerstream.operators.own_attributes import OWN_TAGS, read_own
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from cornerstream.operators.attributes import WrittenAttributes
     from cornerstream.operators.metadata import InstanceMetadata
 
-_OWN = (
-    "SOPInstanceUID",
-    "InstanceNumber",
-    "ImagePositionPatient",
-    "WindowCenter",
-    "WindowWidth",
-    "WindowCenterWidthExplanation",
-    "VOILUTFunction",
-)  # what `read_own` reads; nothing else depends on these
-OWN_TAGS = frozenset(ATTRIBUTES[keyword][0] for keyword in _OWN)
 RESOLVED_TAGS = frozenset(  # functional groups take the place of what is an instance's own
     ATTRIBUTES[keyword][0] for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 )

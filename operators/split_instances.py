@@ -63,7 +63,7 @@ def retrieved_instance(
     """
     frame: EncodedFrame | None = None
     with suppress(ImageLoadError):
-        frame = only_frame(part.data, limits, reader, pattern)
+        frame = only_frame(part.data, limits, reader, pattern, search=False)  # which takes longer than all else
     nbytes = len(part.data)
     if frame is None or isinstance(frame.data, bytes):  # else the frame is a view
         part.give_back()

@@ -29,6 +29,8 @@ def only_frame(
     limits: Limits = DEFAULT_LIMITS,
     reader: AttributeReader = read_attributes,
     pattern: HeaderPattern | None = None,
+    *,
+    search: bool = True,
 ) -> EncodedFrame | None:
     """The frame of a file that has one; `None` where it has more.
 
@@ -37,6 +39,7 @@ def only_frame(
         limits: Bounds for whatever it claims.
         reader: Makes metadata of its attributes.
         pattern: What is known of headers like this one.
+        search: Look for what is not to be in a codestream; else its decoder does (see `EncodedFrame.searched`).
 
     Returns:
         Its native frame is a view of `data`, the codestream of an encapsulated one a copy.
@@ -54,7 +57,11 @@ def only_frame(
         return None
     if metadata.transfer_syntax_uid == DEFLATED:
         return _inflated(data, limits)
-    return EncodedFrame(frame_metadata(found.header, 1), _native(data, found) or _codestream(data, found))
+    described, native = frame_metadata(found.header, 1), _native(data, found)
+    if native is not None:
+        return EncodedFrame(described, native)
+    search = search or len(found.fragments[0]) > 1  # which nobody can look into any more once they are joined
+    return EncodedFrame(described, _codestream(data, found, search=search), searched=search)
 
 
 def _by_pattern(data: bytes | memoryview, pattern: HeaderPattern | None) -> FileLayout | None:
@@ -104,9 +111,9 @@ def _native(data: bytes | memoryview, found: FileLayout) -> bytes | memoryview |
     return memoryview(data)[start : start + length]
 
 
-def _codestream(data: bytes | memoryview, found: FileLayout) -> bytes:
+def _codestream(data: bytes | memoryview, found: FileLayout, *, search: bool) -> bytes:
     pieces = [bytes(data[start : start + length]) for start, length in found.fragments[0]]
-    for piece in pieces:
+    for piece in pieces if search else ():
         check_fragment(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

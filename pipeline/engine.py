@@ -13,13 +13,16 @@ from cornerstream.cache import ByteCache
 from cornerstream.derived_sources import source_of
 from cornerstream.disk_lane import DiskLane, DiskTransport
 from cornerstream.events import Events
+from cornerstream.images.image import Image
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.loaders.context import LoadContext
 from cornerstream.memory_images import MemoryImages
 from cornerstream.network import RankedTransport
 from cornerstream.network_gate import NetworkGate
+from cornerstream.operators.decode_image import image_soon
 from cornerstream.operators.storage import Stores
 from cornerstream.operators.transport import AiohttpTransport
+from cornerstream.ranks import Lane
 from cornerstream.resources import RankedResources, SharedResources
 from cornerstream.sharing import SharedLoads
 from cornerstream.stats import Counters, SessionStats
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from cornerstream.disk import DiskCache
-    from cornerstream.images.image import Image
+    from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.load_object import ImageLoadObject, Progress
     from cornerstream.images.pixel_target import PixelTarget
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from cornerstream.operators.protocols import Transport
     from cornerstream.ranks import RankCell
     from cornerstream.registry import LoaderRegistry
+    from cornerstream.series_ride import Ride
 
 T = TypeVar("T")
 IMAGES_SHARE = 0.75  # of the budget, which prefetch may plan with: the encoded frames of its images need the rest
@@ -210,9 +214,21 @@ class Engine:
         rank: RankCell,
         on_progress: Callable[[Progress], None],
         target: PixelTarget | None,
-    ) -> ImageLoadObject:
+    ) -> ImageLoadObject | Ride:
         loader = self.options.registry.loader_for(image_id)
-        return loader(image_id, self.context(rank, on_progress, target))
+
+        def alone() -> ImageLoadObject:
+            return loader(image_id, self.context(rank, on_progress, target))
+
+        ride = None if target else self.resources.ride(image_id, rank, on_progress, self._decode, alone)
+        return ride or alone()
+
+    def _decode(self, frame: EncodedFrame, image_id: ImageId, rank: RankCell) -> Image | asyncio.Future[Image]:
+        """The image of a frame that came with its series; the frame is kept where that pays, as a loader has it."""
+        self.resources.frames.put(image_id, frame, ahead=rank.value.lane >= Lane.PREFETCH)
+        workers, options = self.workers.at_rank(rank), self.options
+        made = image_soon(frame, image_id, workers, options.prefer_decoder, options.limits)
+        return made if isinstance(made, Image) else asyncio.ensure_future(made)
 
     def _is_here(self, image_id: ImageId) -> bool:
         return image_id in self.cache or image_id in self.resources.frames.cache

@@ -14,6 +14,7 @@ from cornerstream.images.stage import follow
 from cornerstream.operators.bridge import running_tasks
 from cornerstream.ranks import Lane
 from cornerstream.retrieval_plan import is_faster_as_series
+from cornerstream.series_ride import Ride
 from cornerstream.series_run import SeriesRun
 from cornerstream.waiting import hand_over
 from cornerstream.wanted import urgent
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cornerstream.images.frames import EncodedFrame
+    from cornerstream.ranks import Rank
     from cornerstream.series_rules import SeriesKey, SeriesRules
     from cornerstream.series_run import Retrieve
     from cornerstream.series_waiter import SeriesWaiter
@@ -58,22 +60,35 @@ class SeriesFrames:
 
     def join(self, waiter: SeriesWaiter, retrieve: Retrieve) -> None:
         """Answer with a frame that is here, wait for the retrieval, or let the image have its own request."""
+        self._retrieve = retrieve
+        if not self.board(waiter):
+            self._wait(waiter)
+            waiter.own = SerialDisposable()
+            self._go_alone(waiter, waiter.own)
+            self._consider()
+
+    def brings(self, uid: str, rank: Rank) -> bool:
+        """An image is here, unless it had to make room for others; or it comes with the retrieval, and soon enough."""
+        return uid in self._held or (self._run is not None and uid not in self._run.seen and not urgent(rank))
+
+    def board(self, waiter: SeriesWaiter) -> bool:
+        """Answer with a frame that is here, or wait for the retrieval; false where neither is to be had."""
         frame, nbytes = self._take(waiter.uid)
         if frame is not None:
             hand_over(None, nbytes, waiter.rank, self._rules.recorder)
             waiter.receive(frame)
             self._tidy()
-            return
-        self._retrieve = retrieve
+            return True
+        if self._run is None or not self.brings(waiter.uid, waiter.rank.value):
+            return False
+        self._wait(waiter)
+        self._run.rank.join(waiter.rank)
+        return True
+
+    def _wait(self, waiter: SeriesWaiter) -> None:
         self._waiting.setdefault(waiter.uid, []).append(waiter)
         waiter.reranked = lambda: self._on_rank(waiter)
         waiter.rank.watch(waiter.reranked)
-        if self._run is not None and waiter.uid not in self._run.seen and not urgent(waiter.rank.value):
-            self._run.rank.join(waiter.rank)
-        else:
-            waiter.own = SerialDisposable()
-            self._go_alone(waiter, waiter.own)
-            self._consider()
 
     def leave(self, waiter: SeriesWaiter) -> None:
         """The last one who leaves cancels the retrieval."""
@@ -185,6 +200,10 @@ class SeriesFrames:
 
     def _leave_run(self, run: SeriesRun, waiter: SeriesWaiter) -> None:
         run.rank.leave(waiter.rank)
+        if isinstance(waiter, Ride):
+            self._remove(waiter)
+            asyncio.get_running_loop().call_soon(waiter.go_alone, self._tasks)
+            return
         waiter.own = SerialDisposable()
         asyncio.get_running_loop().call_soon(self._go_alone, waiter, waiter.own)  # not from inside somebody's subscribe
 
@@ -204,6 +223,7 @@ class SeriesFrames:
             self._end_alone(waiter)
             waiter.observer.on_completed()
 
+        assert waiter.otherwise is not None  # else it is a ride, and asks its loader
         token = running_tasks.set(self._tasks)
         try:
             own.disposable = follow(waiter.otherwise, Observer(on_next, on_error, on_completed))

@@ -13,6 +13,7 @@ from reactivex import Observer
 from cornerstream.images.instance_address import instance_address
 from cornerstream.images.stage import follow
 from cornerstream.series_frames import SeriesFrames
+from cornerstream.series_ride import Ride
 from cornerstream.series_waiter import SeriesWaiter
 from cornerstream.waiting import Place
 from cornerstream.wanted import urgent
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
-    from cornerstream.images.load_object import Progress
+    from cornerstream.images.load_object import ImageLoadObject, Progress
     from cornerstream.ranks import RankCell
+    from cornerstream.series_ride import Decode
     from cornerstream.series_rules import SeriesKey, SeriesRules
     from cornerstream.series_run import Retrieve
     from cornerstream.wanted import Upcoming
@@ -81,6 +83,23 @@ class SeriesRetrievals:
         waiter = SeriesWaiter(observer, rank, on_progress, uid, otherwise)
         series.join(waiter, retrieve)
         return Place(series, waiter)
+
+    def ride(
+        self,
+        image_id: ImageId,
+        rank: RankCell,
+        on_progress: Callable[[Progress], None],
+        decode: Decode,
+        loader: Callable[[], ImageLoadObject],
+    ) -> Ride | None:
+        """Come with the series, if that is on its way and brings the image; see `Ride`."""
+        address = instance_address(image_id) if self._series and image_id.number == 1 else None
+        if address is None:
+            return None
+        series, uid = self._series.get((image_id.scheme, address.series)), address.sop_instance_uid
+        if series is None or not series.brings(uid, rank.value):
+            return None
+        return Ride(image_id, uid, rank, on_progress, series, decode, loader)
 
     def _measuring(self, url: str, observer: ObserverBase[EncodedFrame]) -> Observer[EncodedFrame]:
         """What came alone says, with all it waited for, what the link carries at least."""

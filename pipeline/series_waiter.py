@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reactivex import Observable
-    from reactivex.abc import ObserverBase
     from reactivex.disposable import SerialDisposable
 
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.load_object import Progress
+    from cornerstream.images.subscriptions import Observer
     from cornerstream.ranks import RankCell
 
 
@@ -26,7 +26,7 @@ class SeriesWaiter(Waiter[Any]):
 
     Attributes:
         uid: The SOP Instance UID.
-        otherwise: Where to have it without a retrieval.
+        otherwise: Where to have its frame without a retrieval; `None` for one that asks its loader then.
         own: Its own request; `None` while it waits for the retrieval.
         reranked: Hears of changes of its rank.
     """
@@ -35,11 +35,11 @@ class SeriesWaiter(Waiter[Any]):
 
     def __init__(
         self,
-        observer: ObserverBase[EncodedFrame],
+        observer: Observer[Any],
         rank: RankCell,
         on_progress: Callable[[Progress], None],
         uid: str,
-        otherwise: Observable[EncodedFrame],
+        otherwise: Observable[EncodedFrame] | None,
     ) -> None:
         super().__init__(observer, rank, on_progress)
         self.uid = uid
@@ -56,4 +56,8 @@ class SeriesWaiter(Waiter[Any]):
 
     def receive(self, frame: EncodedFrame) -> None:
         """Its image is here."""
-        self.succeed(replace(frame, timings={"fetch": perf_counter() - self._begun}))
+        self.succeed(self.timed(frame))
+
+    def timed(self, frame: EncodedFrame) -> EncodedFrame:
+        """The frame, which took as long as it was waited for."""
+        return replace(frame, timings={"fetch": perf_counter() - self._begun})

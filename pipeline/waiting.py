@@ -16,14 +16,13 @@ from cornerstream.traces import Trace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reactivex.abc import ObserverBase
-
     from cornerstream.events import Recorder
     from cornerstream.images.load_object import Progress
+    from cornerstream.images.subscriptions import Observer as Observing
     from cornerstream.ranks import RankCell
 
 T = TypeVar("T")
-_NOBODY: Observer[Any] = Observer(on_error=lambda _: None)
+NOBODY: Observer[Any] = Observer(on_error=lambda _: None)
 
 
 class Waiter(Generic[T]):
@@ -32,7 +31,7 @@ class Waiter(Generic[T]):
     __slots__ = ("number", "observer", "on_progress", "rank")
 
     def __init__(
-        self, observer: ObserverBase[T], rank: RankCell, on_progress: Callable[[Progress], None], number: int = 1
+        self, observer: Observing[T], rank: RankCell, on_progress: Callable[[Progress], None], number: int = 1
     ) -> None:
         self.observer = observer
         self.rank = rank
@@ -75,7 +74,7 @@ class Place(DisposableBase):
         """Give the place up; more than once does nothing."""
         run, self._run = self._run, None
         if run is not None:
-            self._waiter.observer = _NOBODY
+            self._waiter.observer = NOBODY
             run.leave(self._waiter)
 
 

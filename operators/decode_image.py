@@ -1,0 +1,66 @@
+"""Encoded frames to images in one go: what `decompress`, `to_rgb` and `to_image` do one after the other.
+
+Where many images come at once, the ways between the stages cost more than what small ones do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cornerstream.images.image import Image
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.decompress import decode_frame, is_brief, run_decoder
+from cornerstream.operators.to_rgb import convert_to_rgb
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from cornerstream.images.frames import EncodedFrame
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.operators.decoder import Decoder
+    from cornerstream.operators.protocols import Workers
+
+_AS_THEY_ARE = frozenset({"MONOCHROME1", "MONOCHROME2", "RGB"})  # what needs no conversion
+
+
+def decode_image(
+    frame: EncodedFrame, image_id: ImageId, prefer: str | Decoder | None = None, limits: Limits = DEFAULT_LIMITS
+) -> Image:
+    """Decode a frame, convert it to RGB where it is in another colour space, and make an image of it.
+
+    Args:
+        frame: The complete bytes of one frame.
+        image_id: The id that it is loaded by.
+        prefer: As in `decode_frame`.
+        limits: As in `decode_frame`.
+
+    Raises:
+        UnsupportedTransferSyntaxError: As `decode_frame`.
+        DecodeError: As `decode_frame` and `convert_to_rgb`.
+        LimitError: As `decode_frame`.
+    """
+    return Image.of(convert_to_rgb(decode_frame(frame, prefer, limits)), image_id)
+
+
+def image_soon(
+    frame: EncodedFrame,
+    image_id: ImageId,
+    workers: Workers,
+    prefer: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Image | Awaitable[Image]:
+    """The image of a frame at once where that takes less than the way to a worker, else what a worker will make of it.
+
+    Args:
+        frame: The complete bytes of one frame.
+        image_id: The id that it is loaded by.
+        workers: Where decoders run; told which of them hold the interpreter lock.
+        prefer: As in `decode_frame`.
+        limits: As in `decode_frame`.
+
+    Raises:
+        ImageLoadError: As `decode_image`, for what is decoded at once; UnsupportedTransferSyntaxError in any case.
+    """
+    if is_brief(frame, prefer) and frame.metadata.photometric_interpretation in _AS_THEY_ARE:
+        return decode_image(frame, image_id, prefer, limits)
+    return run_decoder(decode_image, frame, image_id, workers=workers, prefer=prefer, limits=limits)
