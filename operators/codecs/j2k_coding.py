@@ -73,28 +73,37 @@ def segments(codestream: bytes | memoryview, start: int, last: int, limit: int |
     raise DecodeError("a JPEG 2000 header does not end: the codestream has no tile-part there, or no data in one")
 
 
-def check_coding(
-    styles: tuple[CodingStyle, ...], area: Area, components: int, nbytes: int, *, main: bool = False
-) -> None:
-    """Refuse coding styles that would keep a decoder busy, or let it allocate, for ever.
+def packets_of(styles: tuple[CodingStyle, ...], area: Area, components: int) -> int:
+    """Packets that coding styles ask for: one for each precinct of each resolution, layer and component.
 
-    A packet has a byte at least, and there is one for each precinct of each resolution, layer and component. Tiles cut
-    precincts up and never make them fewer.
+    Args:
+        styles: Of one header; the last one holds of several for the same component.
+        area: Of the image, or of a tile.
+        components: How many there are.
 
     Raises:
-        DecodeError: There are more packets than bytes, or precincts that cannot be.
+        DecodeError: There are precincts that cannot be.
     """
     own = {style.component: style for style in styles}
-    layers = own[None].layers if None in own else 1
-    packets = 0
-    for component in range(components):
-        style = own.get(component, own.get(None))
-        if style is None:
-            continue
-        if any(0 in exponents for exponents in style.precincts[1:]):  # A.6.1: at the lowest resolution alone
-            raise DecodeError("JPEG 2000 precincts of one sample cannot be")
-        packets += layers * _precincts(style, area)
-    if packets > nbytes or (main and not layers):
+    default = own.pop(None, None)
+    layers = 1 if default is None else default.layers
+    used = [(style, 1) for component, style in own.items() if component is not None and component < components]
+    if default is not None and len(used) < components:
+        used.append((default, components - len(used)))
+    if any(0 in exponents for style, _ in used for exponents in style.precincts[1:]):  # A.6.1: at the lowest alone
+        raise DecodeError("JPEG 2000 precincts of one sample cannot be")
+    return sum(layers * count * _precincts(style, area) for style, count in used)
+
+
+def check_packets(packets: int, nbytes: int) -> None:
+    """Refuse coding styles that would keep a decoder busy, or let it allocate, for ever.
+
+    A packet has a byte at least. Tiles cut precincts up and never make them fewer.
+
+    Raises:
+        DecodeError: There are more packets than bytes, or none.
+    """
+    if not 0 < packets <= nbytes:
         raise DecodeError(f"the JPEG 2000 coding style says {packets} packets, in a codestream of {nbytes} bytes")
 
 

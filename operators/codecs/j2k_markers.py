@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.operators.codecs.boxes import first_box
 from cornerstream.operators.codecs.guards import END_OF_IMAGE, CodestreamHeader, check_header, without_padding
-from cornerstream.operators.codecs.j2k_coding import Area, check_coding, segments
+from cornerstream.operators.codecs.j2k_coding import Area, check_packets, packets_of, segments
 
 if TYPE_CHECKING:
     from cornerstream.images.frames import EncodedFrame
 
 _JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  "
 _SOC_SIZ, _SOT, _SOD = b"\xff\x4f\xff\x51", 0xFF90, 0xFF93
+_SOT_MARKER = _SOT.to_bytes(2, "big")
 _SIZ = struct.Struct(">HHIIIIIIIIH")  # Lsiz Rsiz Xsiz Ysiz XOsiz YOsiz XTsiz YTsiz XTOsiz YTOsiz Csiz
 _SOT_SEGMENT = struct.Struct(">HHHIBB")  # marker Lsot Isot Psot TPsot TNsot
 _MOST_TILES = 65535
 _MOST_TILE_PARTS = 1 << 17
+_HEAD_BYTES = 1024  # longer main headers are not remembered
+_HEADS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,21 @@ class Siz:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class MainHeader:
+    """What the header in front of the tile-parts says, found to be possible.
+
+    Attributes:
+        siz: Its SIZ segment.
+        end: Where the first tile-part begins.
+        packets: That its coding styles ask for.
+    """
+
+    siz: Siz
+    end: int
+    packets: int
+
+
 def checked_codestream(frame: EncodedFrame) -> tuple[bytes | memoryview, Siz]:
     """The codestream of a frame, found complete and as the data set describes it, before a decoder sees it.
 
@@ -68,9 +87,10 @@ def checked_codestream(frame: EncodedFrame) -> tuple[bytes | memoryview, Siz]:
         DecodeError: It is cut, is no JPEG 2000, or contradicts the description.
     """
     codestream = _without_boxes(without_padding(frame.data, "JPEG 2000"))
-    siz = read_siz(codestream)
+    known = _known_header(codestream)
+    siz = read_siz(codestream) if known is None else known.siz
     check_header(siz.header, frame.metadata)
-    check_tile_parts(codestream, siz)
+    _follow_tile_parts(codestream, _main_header(codestream, siz) if known is None else known)
     return codestream, siz
 
 
@@ -106,23 +126,54 @@ def check_tile_parts(codestream: bytes | memoryview, siz: Siz) -> None:
     Raises:
         DecodeError: They do not end where the codestream ends, or a tile is missing, or the coding style cannot be.
     """
+    _follow_tile_parts(codestream, _main_header(codestream, siz))
+
+
+def _known_header(codestream: bytes | memoryview) -> MainHeader | None:
+    """The main header, if one of exactly these bytes was read before; those of the frames of a series hardly differ.
+
+    `None` for whatever is too long for that, or wrong.
+    """
+    head = bytes(codestream[:_HEAD_BYTES])
+    end = head.find(_SOT_MARKER)  # in the middle of a segment it ends a header that is found to be cut
+    return _header_of(head[:end]) if end > 0 else None
+
+
+@lru_cache(maxsize=_HEADS)
+def _header_of(head: bytes) -> MainHeader | None:
+    try:
+        return _main_header(head + _SOT_MARKER, read_siz(head))
+    except DecodeError:
+        return None  # whoever reads it with what is behind it finds out why
+
+
+def _main_header(codestream: bytes | memoryview, siz: Siz) -> MainHeader:
+    """Read the main header; nothing behind the marker that ends it is looked at."""
     main = segments(codestream, 2, _SOT)
-    check_coding(main.styles, siz.area, siz.header.samples, len(codestream), main=True)
-    found, said = Counter[int](), Counter[int]()
-    position, end = main.end, len(codestream) - len(END_OF_IMAGE)
-    while position < end and found.total() < _MOST_TILE_PARTS:
+    return MainHeader(siz, main.end, packets_of(main.styles, siz.area, siz.header.samples))
+
+
+def _follow_tile_parts(codestream: bytes | memoryview, main: MainHeader) -> None:
+    check_packets(main.packets, len(codestream))
+    siz, tiles, position = main.siz, main.siz.tiles, main.end
+    found, said = defaultdict[int, int](int), defaultdict[int, int](int)
+    end = len(codestream) - len(END_OF_IMAGE)
+    for _ in range(_MOST_TILE_PARTS):
+        if position >= end:
+            break
         tile, parts, after = _tile_part(codestream, position, end)
-        if tile >= siz.tiles:
-            raise DecodeError(f"the JPEG 2000 codestream has a tile {tile}, of {siz.tiles}")
+        if tile >= tiles:
+            raise DecodeError(f"the JPEG 2000 codestream has a tile {tile}, of {tiles}")
         found[tile] += 1
         said[tile] = max(said[tile], parts)
         styles = segments(codestream, position + _SOT_SEGMENT.size, _SOD, after).styles
-        check_coding(styles, siz.tile(tile), siz.header.samples, len(codestream))
+        if styles:
+            check_packets(packets_of(styles, siz.tile(tile), siz.header.samples), len(codestream))
         position = after
     if position != end:
         raise DecodeError(f"the JPEG 2000 codestream is cut: a tile-part ends {position - end} bytes behind its end")
-    if len(found) < siz.tiles or any(found[tile] < said[tile] for tile in found):
-        raise DecodeError(f"the JPEG 2000 codestream is not complete: tiles or tile-parts of {siz.tiles} are missing")
+    if len(found) < tiles or any(found[tile] < said[tile] for tile in found):
+        raise DecodeError(f"the JPEG 2000 codestream is not complete: tiles or tile-parts of {tiles} are missing")
 
 
 def _tile_part(codestream: bytes | memoryview, position: int, end: int) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import DecodeError
@@ -17,6 +18,9 @@ _LOSSLESS = 0xC3
 # Sequential, progressive and lossless with Huffman codes. Hierarchical and arithmetic ones are in no transfer syntax.
 _DECODED = frozenset({0xC0, 0xC1, 0xC2, _LOSSLESS, SOF_JPEG_LS})
 _MOST_SEGMENTS = 4096  # in front of the first scan, fill bytes counted
+_START_OF_SCAN = bytes((0xFF, _SOS))
+_HEAD_BYTES = 1024  # longer headers are not remembered
+_HEADS = 32
 # Start of frame: C0 to CF without DHT, JPG and DAC; F7 is JPEG-LS.
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {SOF_JPEG_LS}
 
@@ -33,6 +37,7 @@ class JpegHeader:
         adobe_transform: Colour transform of a valid Adobe marker; `None` without one.
         scan_offset: Where the first scan begins.
         interleaved: The first scan holds all components.
+        units: Blocks of 8 × 8 samples of all components, or samples of a lossless frame; each costs a bit at least.
     """
 
     size: CodestreamHeader
@@ -42,21 +47,12 @@ class JpegHeader:
     adobe_transform: int | None
     scan_offset: int
     interleaved: bool
+    units: int
 
     @property
     def lossless(self) -> bool:
         """The frame is coded by prediction (process 14), without a colour transform."""
         return self.process == _LOSSLESS
-
-    @property
-    def units(self) -> int:
-        """Blocks of 8 × 8 samples of all components, or samples of a lossless frame; each costs a bit at least."""
-        unit = 1 if self.lossless else 8
-        most = [max(factors[axis] for factors in self.sampling) for axis in (0, 1)]
-        return sum(
-            -(-self.size.columns * across // (most[0] * unit)) * -(-self.size.rows * down // (most[1] * unit))
-            for across, down in self.sampling
-        )
 
 
 def read_jpeg_header(codestream: bytes | memoryview) -> JpegHeader:
@@ -66,12 +62,30 @@ def read_jpeg_header(codestream: bytes | memoryview) -> JpegHeader:
         DecodeError: It is not a JPEG or JPEG-LS codestream, has not exactly one frame header before its first scan, or
             a process that no transfer syntax allows.
     """
+    head = bytes(codestream[:_HEAD_BYTES])
+    scan = head.find(_START_OF_SCAN)
+    end = scan + 2 + int.from_bytes(head[scan + 2 : scan + 4], "big")
+    known = _header_of(head[:end])
+    return _read_header(codestream) if known is None else known
+
+
+@lru_cache(maxsize=_HEADS)
+def _header_of(head: bytes) -> JpegHeader | None:
+    """The header, if it is whole; those of the frames of a series hardly differ. What follows a scan's header changes none."""
+    try:
+        return _read_header(head)
+    except DecodeError:
+        return None  # whoever reads it with what is behind it finds out why
+
+
+def _read_header(codestream: bytes | memoryview) -> JpegHeader:
     frame, jfif, adobe = None, False, None
     for marker, start, payload in _segments(codestream):
         if marker == _SOS:
             if frame is None:
                 break
-            return JpegHeader(*frame, jfif, adobe, start, payload[:1] == bytes((frame[0].samples,)))
+            interleaved = payload[:1] == bytes((frame[0].samples,))
+            return JpegHeader(*frame, jfif, adobe, start, interleaved, _units(*frame))
         if marker in _SOF:
             if frame is not None:
                 raise DecodeError("the JPEG codestream has two frame headers")
@@ -118,6 +132,15 @@ def _sampling(payload: bytes, marker: int) -> tuple[tuple[int, int], ...]:
     if not factors or any(not (1 <= across <= 4 and 1 <= down <= 4) for across, down in factors):
         raise DecodeError(f"JPEG sampling factors of {factors} cannot be; each is 1 to 4")
     return factors
+
+
+def _units(size: CodestreamHeader, process: int, sampling: tuple[tuple[int, int], ...]) -> int:
+    unit = 1 if process == _LOSSLESS else 8
+    most = [max(factors[axis] for factors in sampling) for axis in (0, 1)]
+    return sum(
+        -(-size.columns * across // (most[0] * unit)) * -(-size.rows * down // (most[1] * unit))
+        for across, down in sampling
+    )
 
 
 def _adobe_transform(payload: bytes, before: int | None) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -235,3 +236,22 @@ def test_what_the_callers_memory_held_is_no_pixel_of_a_damaged_frame(noise: NDAr
             continue
         assert not (pixels == 0xA5A5).any()
     assert refused, "no damage was found: the test proves nothing"
+
+
+def test_many_tile_parts_are_followed_in_time(noise: NDArray[np.uint16]) -> None:
+    whole = encode(noise)
+    main = with_siz(whole[: whole.index(b"\xff\x90")], x1=1 << 15, y1=1, tile_x=1, tile_y=1)
+    parts = [struct.pack(">HHHIBBH", 0xFF90, 10, tile, 14, 0, 1, 0xFF93) for tile in range(1 << 15)]
+    codestream = b"".join([main, *parts, b"\xff\xd9"])
+    start = time.thread_time()
+    check_tile_parts(codestream, read_siz(codestream))
+    assert time.thread_time() - start < 1
+    with pytest.raises(DecodeError, match="missing"):
+        check_tile_parts(b"".join([main, *parts[:-1], b"\xff\xd9"]), read_siz(codestream))
+
+
+def test_coding_styles_without_layers_are_refused(noise: NDArray[np.uint16]) -> None:
+    data = encode(noise)
+    layers = data.index(b"\xff\x52") + 6
+    with pytest.raises(DecodeError, match="says 0 packets"):
+        decode(noise, data[:layers] + b"\0\0" + data[layers + 2 :])
