@@ -63,9 +63,11 @@ def decode_frame(
             _guard(frame, decoder)
         decoded = decoder.load()(frame)
     _check_result(decoded, decoder.name)
-    if frame.target is not None and decoded.pixels.ndim == 2 and decoded.photometric_interpretation in _GREY:
-        decoded = replace(decoded, pixels=frame.target.place(decoded.pixels))
-    return replace(decoded, timings={**frame.timings, "decompress": perf_counter() - start})
+    pixels = decoded.pixels
+    if frame.target is not None and pixels.ndim == 2 and decoded.photometric_interpretation in _GREY:
+        pixels = frame.target.place(pixels)
+    timings = {**frame.timings, "decompress": perf_counter() - start}
+    return DecodedFrame(decoded.metadata, pixels, decoded.photometric_interpretation, timings, decoded.alpha)
 
 
 def decompress(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cornerstream.images.metadata import FrameMetadata
 
 _FLOATS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}  # PS3.5 8.2: always native, one sample a pixel
+_UNSIGNED, _SIGNED = ({size: np.dtype(f"{kind}{size}") for size in (1, 2, 4)} for kind in "ui")
 
 
 def check_description(metadata: FrameMetadata, limits: Limits) -> None:
@@ -56,8 +57,7 @@ def stored_dtype(metadata: FrameMetadata) -> np.dtype[np.generic]:
     """
     if metadata.pixel_keyword in _FLOATS:
         return np.dtype(f"f{_FLOATS[metadata.pixel_keyword] // 8}")
-    kind = "i" if metadata.pixel_representation else "u"
-    return np.dtype(f"{kind}{container_bytes(metadata)}")
+    return (_SIGNED if metadata.pixel_representation else _UNSIGNED)[container_bytes(metadata)]
 
 
 def container_bytes(metadata: FrameMetadata) -> int:

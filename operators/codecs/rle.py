@@ -15,6 +15,8 @@ from cornerstream.operators.codecs.native import by_pixel
 from cornerstream.operators.codecs.stored_values import decoded, stored_values
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
@@ -42,12 +44,7 @@ def decode_rle(frame: EncodedFrame) -> DecodedFrame:
         raise DecodeError(
             f"the RLE segments expand to {[len(plane) for plane in planes]} bytes, {most} each are needed"
         )
-    # The most significant byte of a sample comes first (PS3.5 G.2), samples one after the other.
-    words = np.empty((metadata.samples_per_pixel, length, container_bytes(metadata)), np.uint8)
-    for index, plane in enumerate(planes):
-        sample, place = divmod(index, words.shape[2])
-        words[sample, :, words.shape[2] - 1 - place] = np.frombuffer(plane, np.uint8, length)
-    return _pixels(frame, words.reshape(-1))
+    return _pixels(frame, _joined(planes, length, metadata).reshape(-1))
 
 
 def decode_pylibjpeg_rle(frame: EncodedFrame) -> DecodedFrame:
@@ -68,7 +65,7 @@ def decode_pylibjpeg_rle(frame: EncodedFrame) -> DecodedFrame:
         bits_allocated=metadata.bits_allocated,
         byteorder="<",
     )
-    return _pixels(frame, np.frombuffer(words, np.uint8))
+    return _pixels(frame, np.frombuffer(words, f"<u{container_bytes(metadata)}"))
 
 
 def rle_segments(frame: EncodedFrame) -> list[bytes]:
@@ -102,14 +99,32 @@ def _least_length(metadata: FrameMetadata) -> int:
     return (pixels + 7) // 8 if metadata.bits_allocated == 1 else pixels
 
 
-def _pixels(frame: EncodedFrame, words: NDArray[np.uint8]) -> DecodedFrame:
-    """Stored values of little endian words, plane after plane; RLE has no other planar configuration."""
+def _joined(planes: Sequence[bytes | bytearray], length: int, metadata: FrameMetadata) -> NDArray[np.generic]:
+    """Words of samples × `length`, in the machine's byte order.
+
+    The most significant byte of a sample comes first (PS3.5 G.2), samples one after the other.
+    """
+    size = container_bytes(metadata)
+    words = np.empty((metadata.samples_per_pixel, length), f"u{size}")
+    for index, plane in enumerate(planes):
+        sample, place = divmod(index, size)
+        row, octets = words[sample], np.frombuffer(plane, np.uint8, length)
+        if not place:
+            row[:] = octets
+        else:  # two passes over whole words take half the time of every other byte
+            np.left_shift(row, 8, out=row)
+            np.bitwise_or(row, octets, out=row)
+    return words
+
+
+def _pixels(frame: EncodedFrame, words: NDArray[np.generic]) -> DecodedFrame:
+    """Stored values of words, plane after plane; RLE has no other planar configuration."""
     metadata = frame.metadata
     if len(words) < sample_count(metadata):
-        samples: NDArray[np.generic] = np.unpackbits(words, count=sample_count(metadata), bitorder="little")
+        octets = words.view(np.uint8)
+        samples: NDArray[np.generic] = np.unpackbits(octets, count=sample_count(metadata), bitorder="little")
     else:
-        order = f"<u{container_bytes(metadata)}"
-        samples = words.view(order).astype(f"u{container_bytes(metadata)}", copy=False)
+        samples = words.astype(words.dtype.newbyteorder("="), copy=False)
     photometric = "YBR_FULL" if metadata.photometric_interpretation == "YBR_FULL_422" else ""
     pixels = by_pixel(stored_values(samples, metadata), metadata, planar=True)
     return decoded(take_embedded(frame, samples), pixels, photometric)
