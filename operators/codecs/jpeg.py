@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import DecodeError
+from cornerstream.operators.byte_search import count_pair
 from cornerstream.operators.codecs.guards import check_header, without_padding
 from cornerstream.operators.codecs.jpeg_markers import SOF_JPEG_LS, JpegHeader, read_jpeg_header
 from cornerstream.operators.codecs.stored_values import codec_values, decoded, memory_for
@@ -54,7 +55,7 @@ def checked_jpeg(frame: EncodedFrame) -> tuple[bytes, JpegHeader]:
     _check_size(header, len(codestream) - header.scan_offset)
     whole = bytes(codestream)
     # Twelve bytes of a scan make libjpeg visit every block of the frame once more.
-    scans = whole.count(_START_OF_SCAN, header.scan_offset)
+    scans = count_pair(whole, _START_OF_SCAN, header.scan_offset)
     if scans > _MOST_SCANS:
         raise DecodeError(f"the JPEG codestream has {scans} scans; {_MOST_SCANS} are more than any encoder writes")
     return whole, header
