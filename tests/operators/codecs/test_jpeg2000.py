@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import arrays
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import DecodedFrame, EncodedFrame
 from cornerstream.images.pixel_target import PixelTarget
-from cornerstream.operators.codecs.j2k_coding import segments
+from cornerstream.operators.codecs.j2k_coding import Area, CodingStyle, packets_of, segments
 from cornerstream.operators.codecs.j2k_markers import check_tile_parts, read_siz
 from cornerstream.operators.decompress import decode_frame
 from tests.support.frames import describing
@@ -255,3 +255,30 @@ def test_coding_styles_without_layers_are_refused(noise: NDArray[np.uint16]) -> 
     layers = data.index(b"\xff\x52") + 6
     with pytest.raises(DecodeError, match="says 0 packets"):
         decode(noise, data[:layers] + b"\0\0" + data[layers + 2 :])
+
+
+def test_more_packets_than_bytes_are_refused_in_every_header(noise: NDArray[np.uint16]) -> None:
+    data = encode(noise)
+    style, tile = data.index(b"\xff\x52"), data.index(b"\xff\x90")
+    size = 2 + int.from_bytes(data[style + 2 : style + 4], "big")
+    many = data[style : style + 6] + b"\xff\xff" + data[style + 8 : style + size]  # layers
+    with pytest.raises(DecodeError, match="packets, in a codestream of"):
+        decode(noise, data[:style] + many + data[style + size :])
+    length = int.from_bytes(data[tile + 6 : tile + 10], "big") + size
+    part = data[tile : tile + 6] + length.to_bytes(4, "big") + data[tile + 10 : tile + 12] + many + data[tile + 12 :]
+    with pytest.raises(DecodeError, match="packets, in a codestream of"):
+        decode(noise, data[:tile] + part)
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(0, 4), st.integers(0, 3), st.integers(1, 3)), max_size=6))
+def test_packets_are_those_of_every_component(found: list[tuple[int | None, int, int]]) -> None:
+    styles = tuple(CodingStyle(component, layers, ((exponent, exponent),)) for component, layers, exponent in found)
+    area, own = Area(0, 0, 16, 16), {style.component: style for style in styles}
+    layers = own[None].layers if None in own else 1
+    each = [own.get(component, own.get(None)) for component in range(3)]
+    wanted = sum(
+        layers * (16 >> style.precincts[0][0]) ** 2  # precincts across, and down
+        for style in each
+        if style is not None
+    )
+    assert packets_of(styles, area, 3) == wanted
