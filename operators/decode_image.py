@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cornerstream.images.image import Image
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.operators.decompress import decode_frame, is_brief, run_decoder
+from cornerstream.operators.decoder_table import decoder_for
+from cornerstream.operators.decompress import decode_frame, is_brief, with_threads
 from cornerstream.operators.to_rgb import convert_to_rgb
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def image_soon(
     Raises:
         ImageLoadError: As `decode_image`, for what is decoded at once; UnsupportedTransferSyntaxError in any case.
     """
-    if is_brief(frame, prefer) and frame.metadata.photometric_interpretation in _AS_THEY_ARE:
-        return decode_image(frame, image_id, prefer, limits)
-    return run_decoder(decode_image, frame, image_id, workers=workers, prefer=prefer, limits=limits)
+    decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+    if is_brief(frame, decoder) and frame.metadata.photometric_interpretation in _AS_THEY_ARE:
+        return decode_image(frame, image_id, decoder, limits)
+    frame = with_threads(frame, workers)
+    return workers.run(decode_image, frame, image_id, decoder, limits, holds_lock=not decoder.releases_gil)

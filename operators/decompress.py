@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import DecodedFrame
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.codecs.description import check_description, frame_shape, stored_dtype
 from cornerstream.operators.codecs.guards import translated
-from cornerstream.operators.decoder_table import NATIVE, decoder_for, settled
+from cornerstream.operators.decoder_table import NATIVE, decoder_for
 from cornerstream.operators.fragments import check_fragment
 from cornerstream.operators.map_ordered import Ready, map_ordered
 from cornerstream.operators.protocols import idle_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from cornerstream.operators.decoder import Decoder
     from cornerstream.operators.protocols import Workers
 
-R = TypeVar("R")
 _GREY = ("MONOCHROME1", "MONOCHROME2")  # what else has one sample is not yet what is delivered
 _LARGE_PIXELS = 1 << 21  # decoding fewer is done before threads would have begun to pay
 _INLINE_BYTES = 1 << 20  # masking so many takes a fraction of a millisecond, the way to a worker and back as long
@@ -100,50 +99,28 @@ def decompress(
 
     def at_once(frame: EncodedFrame) -> Ready[DecodedFrame] | None:
         """What costs less than the way to a worker is done here."""
-        if not is_brief(frame, prefer):
+        if not is_brief(frame, decoder_for(frame.metadata.transfer_syntax_uid, prefer)):
             return None
         return Ready(decode_frame(frame if target is None else replace(frame, target=target), prefer, limits))
 
     def decode(frame: EncodedFrame) -> Awaitable[DecodedFrame]:
         """Choose, then hand over."""
-        wanted = frame if target is None else replace(frame, target=target)
-        return run_decoder(decode_frame, wanted, workers=workers, prefer=prefer, limits=limits)
+        decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+        frame = with_threads(frame if target is None else replace(frame, target=target), workers)
+        return workers.run(decode_frame, frame, decoder, limits, holds_lock=not decoder.releases_gil)
 
     return map_ordered(decode, max_concurrent, at_once=at_once)
 
 
-def is_brief(frame: EncodedFrame, prefer: str | None = None) -> bool:
+def is_brief(frame: EncodedFrame, decoder: Decoder) -> bool:
     """To decode a frame takes less than the way to a worker: a native one of no more than a mebibyte."""
-    return frame.nbytes <= _INLINE_BYTES and decoder_for(frame.metadata.transfer_syntax_uid, prefer).name == NATIVE
+    return frame.nbytes <= _INLINE_BYTES and decoder.name == NATIVE
 
 
-def run_decoder(
-    function: Callable[..., R],
-    frame: EncodedFrame,
-    *others: object,
-    workers: Workers,
-    prefer: str | None,
-    limits: Limits,
-) -> Awaitable[R]:
-    """Run a function that decodes a frame on a worker, with the decoder that is chosen here.
-
-    Args:
-        function: Gets the frame, the others, the decoder and the limits.
-        frame: A large one gets the threads of workers that have nothing to do.
-        others: What else it gets.
-        workers: Where it runs.
-        prefer: As in `decode_frame`.
-        limits: As in `decode_frame`.
-
-    Raises:
-        UnsupportedTransferSyntaxError: As `decode_frame`.
-    """
-    decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+def with_threads(frame: EncodedFrame, workers: Workers) -> EncodedFrame:
+    """A frame that its decoder may use several threads for, if it is large and there are workers with nothing to do."""
     threads = threads_for(frame.metadata, workers)
-    if threads > 1:
-        frame = replace(frame, threads=threads)
-    holds_lock = not decoder.releases_gil
-    return workers.run(function, frame, *others, settled(decoder, prefer), limits, holds_lock=holds_lock)
+    return replace(frame, threads=threads) if threads > 1 else frame
 
 
 def threads_for(metadata: FrameMetadata, workers: Workers) -> int:

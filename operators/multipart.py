@@ -83,13 +83,14 @@ class MultipartSplitter:
         return self._taken()
 
     def room(self) -> memoryview | None:
-        """Memory for the next bytes, where it is known that they all belong to a part; else they are for `feed`."""
+        """Memory for the next bytes, where it is known that most belong to a part; else they are for `feed`."""
         return None if self._buffer or self._state is not _State.BODY else self._body.room()
 
-    def wrote(self, count: int) -> None:
-        """So many bytes were written to `room`, and are no longer to be fed."""
-        self._fed += count
-        self._body.count(count)
+    def wrote(self, count: int) -> list[Part]:
+        """Take bytes that were written to `room` instead of being fed; returns the parts they complete. Raises as `feed`."""
+        behind = self._body.wrote(count)
+        self._fed += count - len(behind)
+        return self.feed(behind) if behind else []
 
     def close(self) -> list[Part]:
         """The bytes have ended; returns what only that completes.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SPARE = 8  # part of what is asked for that is had beside it
 _LEAST_ROOM = 1 << 14  # bytes; less comes as quickly with what follows it
+_TAIL = 1 << 9  # bytes behind a body that come along with it: its boundary, and mostly the next part's header
 _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\x00-\x08\x0a-\x1f]*)\Z")
 _ONCE = frozenset({"content-type", "content-length"})
 # Codings that change nothing (RFC 2045, section 6.2); no other is used in DICOMweb, and coded bytes are not a frame's.
@@ -133,18 +134,27 @@ class PartBody:
             raise SplitError(f"a part is longer than its Content-Length, {self._expected}")
 
     def room(self) -> memoryview | None:
-        """Memory for what is missing of a body that says its length; `None` where it does not, or little is missing.
+        """Memory for what is missing of a body that says its length; `None` where it does not, or is a small one.
 
-        What was written there is told to `count`.
+        There is a little room behind it for what follows the body; what was written there is told to `wrote`.
         """
-        if self._expected is None or self._expected - self._size < _LEAST_ROOM:
+        missing = 0 if self._expected is None else self._expected - self._size
+        if self._expected is None or not missing or (self._room is None and missing < _LEAST_ROOM):
             return None
         if self._room is None:
-            self._room = self._rooms.take(self._expected)
+            self._room = self._rooms.take(self._expected + _TAIL)
             written = self._first if self._buffer is None else self._buffer.getbuffer()
             self._room[: len(written)] = written
             self._first, self._buffer = memoryview(b""), None
         return self._room[self._size :]
+
+    def wrote(self, count: int) -> bytes:
+        """So many bytes were written to `room`; those of them that are not the body's any more. Raises as `write`."""
+        assert self._room is not None
+        assert self._expected is not None
+        end = self._size + count
+        self.count(min(end, self._expected) - self._size)
+        return bytes(self._room[self._expected : end])
 
     def close(self) -> bytes | memoryview:
         """The whole body; the object is empty afterwards.
@@ -155,7 +165,7 @@ class PartBody:
         if self._expected is not None and self._size != self._expected:
             raise TruncatedError(f"a part of Content-Length {self._expected} ends after {self._size} bytes")
         if self._room is not None:
-            received, self._room = self._room.toreadonly(), None
+            received, self._room = self._room[: self._size].toreadonly(), None
             return received
         # BytesIO grows in place and getvalue() hands its bytes out, so that a part is held once.
         whole = bytes(self._first) if self._buffer is None else self._buffer.getvalue()

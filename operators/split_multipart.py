@@ -66,10 +66,9 @@ async def _steps(response: HttpResponse, splitter: MultipartSplitter) -> AsyncGe
     else:
         between = memoryview(bytearray(_BETWEEN))
         while count := await into(room := splitter.room() or between):
-            if room is not between:
-                splitter.wrote(count)
-            else:
-                yield splitter.feed(bytes(between[:count]))
+            parts = splitter.feed(bytes(between[:count])) if room is between else splitter.wrote(count)
+            if parts:
+                yield parts
     yield splitter.close()
 
 

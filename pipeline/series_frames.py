@@ -82,7 +82,7 @@ class SeriesFrames:
         if self._run is None or not self.brings(waiter.uid, waiter.rank.value):
             return False
         self._wait(waiter)
-        self._run.rank.join(waiter.rank)
+        self._run.carry(waiter.rank)
         return True
 
     def _wait(self, waiter: SeriesWaiter) -> None:
@@ -199,7 +199,7 @@ class SeriesFrames:
             self._tidy()
 
     def _leave_run(self, run: SeriesRun, waiter: SeriesWaiter) -> None:
-        run.rank.leave(waiter.rank)
+        run.drop(waiter.rank)
         if isinstance(waiter, Ride):
             self._remove(waiter)
             asyncio.get_running_loop().call_soon(waiter.go_alone, self._tasks)
@@ -262,7 +262,7 @@ class SeriesFrames:
         if own is not None:
             own.dispose()
         elif self._run is not None:
-            self._run.rank.leave(waiter.rank)
+            self._run.drop(waiter.rank)
 
     def _is_useful(self, run: SeriesRun) -> bool:
         if any(waiter.own is None for waiters in self._waiting.values() for waiter in waiters):

@@ -78,6 +78,19 @@ class SeriesRun:
         finally:
             running_tasks.reset(token)
 
+    def carry(self, rank: RankCell) -> None:
+        """One more waits for it; it is under way, so that no more than its lane is theirs to say."""
+        if rank.value.lane < self.rank.value.lane:
+            self.rank.join(rank)
+        elif rank.trace is not None:
+            rank.trace.follow(self.rank.trace)
+
+    def drop(self, rank: RankCell) -> None:
+        """One waits no more, whether it was carried or waited for the request to be sent."""
+        self.rank.leave(rank)
+        if rank.trace is not None:
+            rank.trace.unfollow(self.rank.trace)
+
     def cancel(self) -> None:
         """Close the socket, or give the place in the line back; nothing comes of it any more."""
         if not self._over:

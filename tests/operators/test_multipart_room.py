@@ -48,7 +48,7 @@ def pour(data: bytes, sizes: Sequence[int], limits: Limits | None = None) -> lis
             found += splitter.feed(piece)
         else:
             room[: len(piece)] = piece
-            splitter.wrote(len(piece))
+            found += splitter.wrote(len(piece))
         at, turn = at + len(piece), turn + 1
     return [*found, *splitter.close()]
 
@@ -94,13 +94,30 @@ def test_the_bytes_are_those_that_were_received() -> None:
     splitter.feed(b"--b\r\nContent-Length: 4\r\n\r\n12")
     room = splitter.room()
     assert room is not None
-    room[:] = b"34"
-    splitter.wrote(2)
+    room[:2] = b"34"
+    assert not splitter.wrote(2)
     assert splitter.room() is None  # what comes now is the boundary's
     (part,) = [*splitter.feed(b"\r\n--b--\r\n"), *splitter.close()]
     assert isinstance(part.data, memoryview)
     assert part.data.obj is room.obj
     assert (bytes(part.data), part.data.readonly) == (b"1234", True)
+
+
+def test_what_follows_a_body_may_come_with_it() -> None:
+    splitter = MultipartSplitter(TYPE)
+    splitter.feed(b"--b\r\nContent-Length: 4\r\n\r\n12")
+    room = splitter.room()
+    assert room is not None
+    behind = b"34\r\n--b\r\nContent-Length: 3\r\n\r\n5"
+    room[: len(behind)] = behind
+    (part,) = splitter.wrote(len(behind))
+    assert bytes(part.data) == b"1234"
+    following = splitter.room()
+    assert following is not None
+    following[:2] = b"67"
+    assert not splitter.wrote(2)
+    (part,) = [*splitter.feed(b"\r\n--b--\r\n"), *splitter.close()]
+    assert bytes(part.data) == b"567"
 
 
 def test_a_part_without_its_length_has_no_room() -> None:

@@ -89,7 +89,8 @@ class Run:
         left = list(stream._image_ids[stream.position :])
         if left and not stream.is_disposed:
             index = int(left[0].address.rpartition("/")[2]) - 1
-            self.members.append(self.server.join(index, Rank(Lane.PREFETCH, stream.position), stream))
+            start = self.server.ride if pick % 2 else self.server.join
+            self.members.append(start(index, Rank(Lane.PREFETCH, stream.position), stream))
 
     def _leave_stream(self, pick: int) -> None:
         if self.streams:

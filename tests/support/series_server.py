@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 from reactivex import Observable
 from reactivex.disposable import Disposable
@@ -20,13 +21,17 @@ from cornerstream.traces import Stage
 from cornerstream.wanted import Upcoming
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
     from cornerstream.events import Recorder
-    from cornerstream.images.load_object import Progress
+    from cornerstream.images.image import Image
+    from cornerstream.images.load_object import ImageLoadObject, Progress
+    from cornerstream.images.subscriptions import Observer
     from cornerstream.loaders.context import LoadContext
+    from cornerstream.ranks import RankCell
+    from cornerstream.series_ride import Decode
 
 SERIES = "http://pacs/studies/1/series/2"
 SIZE = 100
@@ -110,6 +115,7 @@ class Member:
         self.errors: list[Exception] = []
         self.completed = 0
         self.left = False
+        self.rode = False
         self.handle: DisposableBase = Disposable()
 
     @property
@@ -132,6 +138,13 @@ class Member:
         self.completed += 1
 
 
+@dataclass(frozen=True)
+class Joining:
+    """What a load is subscribed to."""
+
+    subscribe: Callable[[Any], DisposableBase]
+
+
 class SeriesServer:
     """Series retrievals whose requests a test answers; its link is fast, and its server known to it.
 
@@ -139,6 +152,7 @@ class SeriesServer:
         retrievals: All that were made, in order.
         own: Requests for single images, in order.
         held: What came before it was wanted.
+        asked: Images whose loaders were asked, in order.
     """
 
     def __init__(self, room: int = 1 << 20, recorder: Recorder | None = None, *, known: bool = True) -> None:
@@ -146,6 +160,7 @@ class SeriesServer:
         self.own: list[OwnRequest] = []
         self.held: dict[Hashable, tuple[EncodedFrame, int]] = {}
         self.cached: set[ImageId] = set()
+        self.asked: list[int] = []
         self.most_held = 0
         self.rules = SeriesRules(
             room,
@@ -171,24 +186,24 @@ class SeriesServer:
         return upcoming
 
     def join(self, index: int, rank: Rank | None = None, upcoming: Upcoming | None = None) -> Member:
-        """Let one load want an image; of a stream, it is the next."""
-        member = Member(index, rank or Rank(Lane.PREFETCH, index))
-        if upcoming is not None:
-            upcoming.position += 1
+        """Let one load want the frame of an image; of a stream, it is the next."""
+        member = self._member(index, rank, upcoming)
+        member.handle = self._loaded(member).subscribe(member)
+        return member
 
-        def alone(observer: ObserverBase[EncodedFrame], _: SchedulerBase | None = None) -> DisposableBase:
-            request = OwnRequest(observer, index, member.rank)
-            self.own.append(request)
-            return Disposable(lambda: setattr(request, "over", True))
+    def ride(
+        self, index: int, rank: Rank | None = None, upcoming: Upcoming | None = None, decode: Decode | None = None
+    ) -> Member:
+        """As `join`, for one that comes with the series if it can, and asks its loader if it cannot."""
+        member = self._member(index, rank, upcoming)
 
-        member.handle = self.series.join(
-            image_of(index),
-            cast("ObserverBase[EncodedFrame]", member),
-            member.rank,
-            self._unheard,
-            self._retrieve,
-            Observable(alone),
-        )
+        def loader() -> ImageLoadObject:
+            self.asked.append(index)
+            return cast("ImageLoadObject", self._loaded(member))
+
+        ride = self.series.ride(image_of(index), member.rank, self._unheard, decode or self._as_it_is, loader)
+        member.rode = ride is not None
+        member.handle = (ride or loader()).subscribe(cast("Observer[Image]", member))
         return member
 
     @property
@@ -208,6 +223,28 @@ class SeriesServer:
             return Disposable(lambda: setattr(retrieval, "over", True))
 
         return Observable(subscribe)
+
+    def _member(self, index: int, rank: Rank | None, upcoming: Upcoming | None) -> Member:
+        if upcoming is not None:
+            upcoming.position += 1
+        return Member(index, rank or Rank(Lane.PREFETCH, index))
+
+    def _loaded(self, member: Member) -> Joining:
+        def alone(observer: ObserverBase[EncodedFrame], _: SchedulerBase | None = None) -> DisposableBase:
+            request = OwnRequest(observer, member.index, member.rank)
+            self.own.append(request)
+            return Disposable(lambda: setattr(request, "over", True))
+
+        def join(observer: Any) -> DisposableBase:
+            wanted = image_of(member.index), observer, member.rank, self._unheard, self._retrieve, Observable(alone)
+            return self.series.join(*wanted)
+
+        return Joining(join)
+
+    def _as_it_is(self, frame: EncodedFrame, image_id: ImageId, _: RankCell) -> Image:
+        """What it decodes to is of no interest."""
+        assert image_id.address.rpartition("/")[2] == frame.metadata.sop_instance_uid
+        return cast("Image", frame)
 
     def _hold(self, key: Hashable, frame: EncodedFrame, nbytes: int) -> None:
         self.held[key] = frame, nbytes
