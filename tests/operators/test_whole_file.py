@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 
 from cornerstream.images.errors import ImageLoadError, SplitError, TruncatedError
+from cornerstream.operators.decompress import decode_frame
 from cornerstream.operators.split_frames import FrameSplitter
 from cornerstream.operators.whole_file import only_frame
 from tests.support.part10 import BIG_ENDIAN, image_data_set, written
@@ -94,3 +98,35 @@ def test_damaged_files_come_to_the_same(name: str, at: int, damage: bytes) -> No
     data = bytearray(content(name))
     data[at : at + len(damage)] = damage
     assert by_whole(bytes(data)) == by_splitter(bytes(data))
+
+
+@pytest.mark.parametrize("fragments", [1, 2])
+def test_whether_a_decoder_has_to_search_is_told(fragments: int) -> None:
+    frame = only_frame(content("JPEG2000.dcm"))
+    assert frame is not None
+    assert frame.searched
+    data_set = dcmread(BytesIO(content("JPEG2000.dcm")))
+    data_set.PixelData = encapsulate([bytes(frame.data)], fragments_per_frame=fragments)
+    buffer = BytesIO()
+    data_set.save_as(buffer)
+    for search in (False, True):
+        found = only_frame(buffer.getvalue(), search=search)
+        assert found is not None
+        assert found.searched is (search or fragments > 1)  # of several, nobody can see the ends once they are joined
+
+
+def test_one_fragment_that_swallowed_others_is_left_to_its_decoder_where_that_is_asked_for() -> None:
+    data_set = dcmread(BytesIO(content("JPEG2000.dcm")))
+    frame = only_frame(content("JPEG2000.dcm"))
+    assert frame is not None
+    item = bytes.fromhex("FEFF00E0") + (8).to_bytes(4, "little") + bytes(8)
+    data_set.PixelData = encapsulate([bytes(frame.data) + item])
+    buffer = BytesIO()
+    data_set.save_as(buffer)
+    with pytest.raises(SplitError, match="holds whole items"):
+        only_frame(buffer.getvalue())
+    left = only_frame(buffer.getvalue(), search=False)
+    assert left is not None
+    assert not left.searched
+    with pytest.raises(SplitError, match="holds whole items"):
+        decode_frame(left)
