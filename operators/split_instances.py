@@ -11,6 +11,7 @@ from reactivex import operators as ops
 from cornerstream.images.errors import ImageLoadError, SplitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.header_pattern import HeaderPattern
+from cornerstream.operators.map_stage import map_stage
 from cornerstream.operators.media_types import parse_content_type
 from cornerstream.operators.metadata import read_attributes
 from cornerstream.operators.metadata_memo import MetadataMemo
@@ -120,6 +121,6 @@ def split_instances(
         def read(part: Part) -> RetrievedInstance:
             return retrieved_instance(part, limits, memo, pattern)
 
-        return source.pipe(ops.map(_Checked), split_multipart(limits), ops.map(read))
+        return source.pipe(ops.map(_Checked), split_multipart(limits), map_stage(read))
 
     return operator

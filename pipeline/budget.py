@@ -108,12 +108,12 @@ class Budget:
     @property
     def nbytes(self) -> int:
         """Bytes of all tiers."""
-        return sum(tier.nbytes for tier in self._tiers)
+        return sum([tier.nbytes for tier in self._tiers])  # a list: this is asked for with every value
 
     @property
     def pinned_bytes(self) -> int:
         """Bytes of what no tier may give up."""
-        return sum(tier.pinned_bytes for tier in self._tiers)
+        return sum([tier.pinned_bytes for tier in self._tiers])
 
     @property
     def now(self) -> int:
@@ -139,6 +139,8 @@ class Budget:
 
     def distance(self, key: Hashable) -> float:
         """Images between a key and the nearest viewport on its series; infinite if there is none."""
+        if not self._views:
+            return float("inf")
         places = [(view.places.get(key), view.index) for view in self._views.values()]
         return min((abs(place - index) for place, index in places if place is not None), default=float("inf"))
 
