@@ -14,7 +14,7 @@ from cornerstream.operators.decompress import decompress
 from cornerstream.operators.frame_index import open_source
 from cornerstream.operators.local_file import path_of
 from cornerstream.operators.map_ordered import map_ordered
-from cornerstream.operators.read_file import read_and_decompress, read_frame
+from cornerstream.operators.read_file import read_frame, read_images
 from cornerstream.operators.sources import open_member, source_at
 from cornerstream.operators.storage_address import in_archive, is_in_store, member_address
 from cornerstream.operators.to_image import to_image
@@ -41,13 +41,15 @@ def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
     index = index_of(image_id, context)
     prefer, limits, target = context.prefer_decoder, context.limits, context.target
     if is_in_store(image_id.address):
-        frames = index.pipe(
+        images = index.pipe(
             read_frame(image_id.number, context.waiting_workers, image_id),
             decompress(context.workers, prefer=prefer, limits=limits, target=target),
+            to_rgb(context.workers),
+            to_image(image_id, target),
         )
     else:
-        frames = index.pipe(read_and_decompress(image_id, context.workers, prefer, limits, target, context.brief))
-    return ImageLoadObject(image_id, frames.pipe(to_rgb(context.workers), to_image(image_id, target)))
+        images = index.pipe(read_images(image_id, context.workers, prefer, limits, target, context.brief))
+    return ImageLoadObject(image_id, images)
 
 
 def index_of(image_id: ImageId, context: LoadContext) -> Observable[FrameIndex]:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from reactivex import operators as ops
 
+from cornerstream.images.image import Image
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.decoder_table import NATIVE, decoder_for, settled
 from cornerstream.operators.decompress import decode_frame, threads_for
 from cornerstream.operators.frame_index import open_index
 from cornerstream.operators.map_ordered import map_ordered
+from cornerstream.operators.map_stage import map_stage
+from cornerstream.operators.to_rgb import convert_to_rgb, needs_conversion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -21,12 +24,14 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
     from cornerstream.images.image_id import ImageId
+    from cornerstream.images.metadata import FrameMetadata
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.operators.decoder import Decoder
     from cornerstream.operators.frame_index import FrameIndex
     from cornerstream.operators.protocols import Workers
 
-_SMALL_BYTES = 1 << 20
+_SMALL_BYTES = 1 << 20  # of the pixels
+_QUICK = frozenset({"imagecodecs._htj2k", "imagecodecs._jpeg8", "imagecodecs._imcd"})  # at most 10 ns a sample
 
 
 def read_current(index: FrameIndex, frame_number: int, image_id: ImageId | None = None) -> EncodedFrame:
@@ -36,22 +41,37 @@ def read_current(index: FrameIndex, frame_number: int, image_id: ImageId | None 
 
 def read_decoded(
     index: FrameIndex,
-    frame_number: int,
     image_id: ImageId,
-    prefer: str | Decoder | None,
-    limits: Limits,
-    target: PixelTarget | None,
+    prefer: str | Decoder | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    target: PixelTarget | None = None,
     threads: int = 1,
 ) -> DecodedFrame:
-    """Read one frame of the file as it is now, and decode it: two steps that share one way to a worker.
+    """Read an image's frame of the file as it is now, and decode it: two steps that share one way to a worker.
 
     Raises:
         ImageLoadError: As `FrameIndex.read_current` and `decode_frame`.
     """
-    frame = index.read_current(frame_number, image_id)
+    frame = index.read_current(image_id.number, image_id)
     if threads > 1 or target is not None:
         frame = replace(frame, target=target, threads=threads)
     return decode_frame(frame, prefer, limits)
+
+
+def read_image(
+    index: FrameIndex,
+    image_id: ImageId,
+    prefer: str | Decoder | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    target: PixelTarget | None = None,
+    threads: int = 1,
+) -> Image:
+    """As `read_decoded`, and make the image of it, in RGB if it is in colour.
+
+    Raises:
+        ImageLoadError: As `read_decoded` and `convert_to_rgb`.
+    """
+    return Image.of(convert_to_rgb(read_decoded(index, image_id, prefer, limits, target, threads)), image_id)
 
 
 def read_frame(
@@ -74,15 +94,15 @@ def read_frame(
     return map_ordered(lambda index: workers.run(read_current, index, frame_number, image_id), 1)
 
 
-def read_and_decompress(
+def read_images(
     image_id: ImageId,
     workers: Workers,
     prefer: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
     target: PixelTarget | None = None,
     brief: Workers | None = None,
-) -> Callable[[Observable[FrameIndex]], Observable[DecodedFrame]]:
-    """Read one frame of each indexed file and decode it, in one go on one worker.
+) -> Callable[[Observable[FrameIndex]], Observable[Image]]:
+    """Read one frame of each indexed file, decode it and make an image of it, in one go on one worker.
 
     ::
 
@@ -97,23 +117,55 @@ def read_and_decompress(
         prefer: Name of a decoder to take where it decodes a frame's transfer syntax.
         limits: `frame_pixels` bounds what is allocated.
         target: Where the pixels of the one frame are wanted.
-        brief: Workers for what takes less time than the way to a worker, if there are such.
+        brief: Workers for what takes less time than the way to a worker, if there are such; they share memory with the
+            loop. Without them the image is made on the loop, since it may have come from another process.
     """
 
-    def read(index: FrameIndex) -> Awaitable[DecodedFrame]:
+    def read(index: FrameIndex) -> Awaitable[Image]:
         decoder = decoder_for(index.metadata.transfer_syntax_uid, prefer)
-        threads = threads_for(index.metadata.shared, workers)
-        arguments = (index, image_id.number, image_id, settled(decoder, prefer), limits, target, threads)
-        if brief is not None and decoder.name == NATIVE and _is_small(index):
-            return brief.run(read_decoded, *arguments)
-        return workers.run(read_decoded, *arguments, holds_lock=not decoder.releases_gil)
+        chosen, threads = settled(decoder, prefer), threads_for(index.metadata.shared, workers)
+        arguments = (index, image_id, chosen, limits, target, threads)
+        if brief is None or not decoder.releases_gil:
+            return in_steps(arguments, holds_lock=not decoder.releases_gil)
+        return (brief_for(index, decoder, brief) or workers).run(read_image, *arguments)
 
-    return map_ordered(read, 1)
+    async def in_steps(arguments: tuple[object, ...], *, holds_lock: bool) -> Image:
+        """For workers that may be processes."""
+        frame: DecodedFrame = await workers.run(read_decoded, *arguments, holds_lock=holds_lock)
+        if needs_conversion(frame):
+            frame = await workers.run(convert_to_rgb, frame)
+        return Image.of(frame, image_id)
+
+    images = map_ordered(read, 1)
+    if target is None:
+        return images
+
+    def placed(image: Image) -> Image:
+        return image.placed(target)
+
+    return lambda source: source.pipe(images, map_stage(placed))
 
 
-def _is_small(index: FrameIndex) -> bool:
-    """To read and look at a native frame of so many bytes takes less than the way to a worker and back."""
-    return index.layout is not None and index.layout.frame_bits <= 8 * _SMALL_BYTES
+def brief_for(index: FrameIndex, decoder: Decoder, brief: Workers) -> Workers | None:
+    """Workers for a frame that is read and decoded before the way to a worker and back would have paid.
+
+    For a small native frame it is mostly Python's own work. For one of a quick codec it is the codec's, which keeps every
+    core busy: it goes to `brief.coded`, if there is such.
+
+    Args:
+        index: Of the file.
+        decoder: Of its frames.
+        brief: Workers for what is brief.
+    """
+    if _image_bytes(index.metadata.shared) > _SMALL_BYTES:
+        return None
+    if decoder.name == NATIVE:
+        return None if index.layout is None else brief  # those of a deflated data set are not read alone
+    return getattr(brief, "coded", None) if decoder.module in _QUICK else None
+
+
+def _image_bytes(metadata: FrameMetadata) -> int:
+    return metadata.rows * metadata.columns * metadata.samples_per_pixel * -(-metadata.bits_allocated // 8)
 
 
 def read_file(

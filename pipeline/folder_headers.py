@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     Header = FrameIndex | ImageLoadError
 
 _AT_ONCE = 8  # batches with the workers or waiting for them: a worker that ends finds the next one
+_SOON_SECONDS = 0.005  # in which a batch is there whose files are in memory already
 
 
 async def read_headers(
@@ -28,20 +30,30 @@ async def read_headers(
 ) -> None:
     """Read the headers of files, in any order; cancelled, it begins no batch any more.
 
+    Batches are read one after the other as long as each is there soon: that is Python's own work, which threads that take
+    turns at it do later. From the first one on that has to be waited for there are several at once.
+
     Args:
         sources: The files.
         read: Reads a batch on a worker.
         take: Gets the files of a batch, and the header of each or why there is none.
         size: Files of a batch.
     """
-    batches = _batches(sources, size)
+    batches, late = _batches(sources, size), asyncio.Event()
 
-    async def work() -> None:
+    async def work(*, first: bool) -> None:
         """One batch after the other, as long as there are some."""
+        if not first:
+            await late.wait()
         for batch in batches:
-            take(batch, await read(batch))
+            timer = asyncio.get_running_loop().call_later(_SOON_SECONDS, late.set)
+            try:
+                take(batch, await read(batch))
+            finally:
+                timer.cancel()
+        late.set()
 
-    await together(work() for _ in range(_AT_ONCE))
+    await together(work(first=not number) for number in range(_AT_ONCE))
 
 
 class HeaderReader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +23,7 @@ def jpeg(number: int, *frames: bytes) -> bytes:
     return encapsulated(frames or (CODESTREAM,), JPEG, SOPInstanceUID=f"1.2.{number}", InstanceNumber=number)
 
 
-def grey(number: int, **attributes: object) -> bytes:
+def grey(number: int, **attributes: Any) -> bytes:
     return native(bytes(8), SOPInstanceUID=f"1.2.{number}", InstanceNumber=number, **attributes)
 
 

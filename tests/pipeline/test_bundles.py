@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cornerstream.bundles import Bundles
-from cornerstream.images.errors import DecodeError, ImageLoadError
+from cornerstream.images.errors import DecodeError, ImageLoadError, LimitError
+from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.loop_host import LoopHost
 from cornerstream.ranks import Lane, Rank, RankCell
 from cornerstream.session import Session
@@ -28,23 +30,31 @@ FAR = Rank(Lane.PREFETCH, 1.0)
 class Desk:
     """One worker behind a door, what it has begun, and how many ways there were to it."""
 
-    def __init__(self, slots: int = 1) -> None:
+    def __init__(self, slots: int = 1, limits: Limits = DEFAULT_LIMITS) -> None:
         self.counters = Counters()
-        self.scheduler = WorkerScheduler(LoopHost(asyncio.get_running_loop()), slots=slots, recorder=self.counters)
+        host = LoopHost(asyncio.get_running_loop())
+        self.scheduler = WorkerScheduler(host, slots=slots, limits=limits, recorder=self.counters)
         self.bundles = Bundles(self.scheduler)
         self.door = threading.Event()
         self.door.set()
         self.begun: list[object] = []
+        self.doors: dict[object, threading.Event] = {}
 
     def work(self, value: object) -> object:
         self.begun.append(value)
-        assert self.door.wait(20)
+        assert self.doors.get(value, self.door).wait(20)
         if isinstance(value, Exception):
             raise value
         return value
 
     def call(self, value: object, rank: Rank = FAR) -> asyncio.Future[object]:
         return self.bundles.at_rank(RankCell(rank)).run(self.work, value)
+
+    def coded(self, value: object, rank: Rank = FAR) -> asyncio.Future[object]:
+        return self.bundles.at_rank(RankCell(rank)).coded.run(self.work, value)
+
+    def hold(self, *values: object) -> None:
+        self.doors.update({value: threading.Event() for value in values})
 
     @property
     def ways(self) -> int:
@@ -154,6 +164,83 @@ async def test_the_end_of_the_workers_is_an_error_of_each(desk: Desk) -> None:
     assert [type(error) for error in outcomes] == [DecodeError, DecodeError]
     assert outcomes[0] is not outcomes[1]
     assert isinstance(outcomes[0], ImageLoadError)
+
+
+async def test_coded_calls_go_to_every_idle_worker_and_four_at_most() -> None:
+    desk = Desk(slots=8)
+    assert await asyncio.gather(*map(desk.coded, range(6))) == list(range(6))
+    assert desk.ways == 6
+    await desk.scheduler.aclose()
+    desk = Desk(slots=1)
+    assert await asyncio.gather(*map(desk.coded, range(9))) == list(range(9))
+    assert desk.ways == 3
+    await desk.scheduler.aclose()
+
+
+async def test_a_worker_that_is_idle_takes_over_what_another_has_not_begun() -> None:
+    async with nothing_left():
+        desk = Desk(slots=2)
+        desk.hold("long")
+        calls = [desk.coded(value) for value in ("long", 1, 2, 3, 4, 5)]
+        assert await asyncio.gather(*calls[1:]) == [1, 2, 3, 4, 5]  # while the first one still runs
+        assert not calls[0].done()
+        desk.doors["long"].set()
+        assert await calls[0] == "long"
+        assert sorted(map(str, desk.begun)) == ["1", "2", "3", "4", "5", "long"]  # none of them twice
+        await desk.scheduler.aclose()
+
+
+async def test_what_was_taken_over_and_cancelled_does_not_begin() -> None:
+    desk = Desk(slots=2)
+    desk.hold("long", "short")
+    calls = [desk.coded(value) for value in ("long", 1, 2, "short", 4)]
+    await desk.until_begun(2)
+    calls[2].cancel()
+    desk.doors["short"].set()
+    assert [await call for call in (calls[1], calls[4])] == [1, 4]
+    desk.doors["long"].set()
+    assert await calls[0] == "long"
+    assert 2 not in desk.begun
+    await desk.scheduler.aclose()
+
+
+async def test_nothing_is_left_of_a_bundle_whose_rest_was_taken_over_and_whose_first_is_cancelled() -> None:
+    async with nothing_left():
+        desk = Desk(slots=2)
+        desk.hold("long")
+        calls = [desk.coded(value) for value in ("long", 1, 2, 3)]
+        await desk.until_begun(1)
+        calls[0].cancel()
+        assert await asyncio.gather(*calls[1:]) == [1, 2, 3]
+        desk.doors["long"].set()
+        await desk.scheduler.aclose()
+        assert desk.begun.count("long") == 1
+
+
+@pytest.mark.parametrize("kind", ["call", "coded"])
+async def test_what_somebody_waits_for_goes_before_what_a_bundle_has_not_begun(desk: Desk, kind: str) -> None:
+    desk.hold(0)
+    calls = [getattr(desk, kind)(number) for number in range(3)]
+    await desk.until_begun(1)
+    urgent = desk.call("urgent", Rank(Lane.INTERACTION))
+    await asyncio.sleep(0)
+    calls[1].cancel()
+    desk.doors[0].set()
+    assert [await call for call in (calls[0], urgent, calls[2])] == [0, "urgent", 2]
+    assert desk.begun == [0, "urgent", 2]
+
+
+async def test_a_call_that_takes_too_long_is_the_only_one_that_fails() -> None:
+    desk = Desk(limits=replace(DEFAULT_LIMITS, decode_seconds=0.05))
+    desk.hold("hangs")
+    calls = [desk.coded(value) for value in (1, "hangs", 3)]
+    with pytest.raises(LimitError):
+        await calls[1]
+    assert await calls[0] == 1
+    desk.doors["hangs"].set()
+    assert await calls[2] == 3
+    assert desk.begun == [1, "hangs", 3]
+    await desk.scheduler.aclose()
 
 
 async def test_streams_of_small_files_need_few_ways(tmp_path: Path) -> None:
