@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cornerstream.images.image import Image
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.decoder_table import decoder_for
-from cornerstream.operators.decompress import decode_frame, is_brief, with_threads
+from cornerstream.operators.decompress import decode_frame, is_brief, is_quick, with_threads
 from cornerstream.operators.to_rgb import convert_to_rgb
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def image_soon(
     workers: Workers,
     prefer: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    quick: Workers | None = None,
 ) -> Image | Awaitable[Image]:
     """The image of a frame at once where that takes less than the way to a worker, else what a worker will make of it.
 
@@ -58,6 +59,7 @@ def image_soon(
         workers: Where decoders run; told which of them hold the interpreter lock.
         prefer: As in `decode_frame`.
         limits: As in `decode_frame`.
+        quick: Workers for small frames of quick codecs, if there are such.
 
     Raises:
         ImageLoadError: As `decode_image`, for what is decoded at once; UnsupportedTransferSyntaxError in any case.
@@ -65,5 +67,7 @@ def image_soon(
     decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
     if is_brief(frame, decoder) and frame.metadata.photometric_interpretation in _AS_THEY_ARE:
         return decode_image(frame, image_id, decoder, limits)
+    if quick is not None and is_quick(frame.metadata, decoder):
+        return quick.run(decode_image, frame, image_id, decoder, limits)
     frame = with_threads(frame, workers)
     return workers.run(decode_image, frame, image_id, decoder, limits, holds_lock=not decoder.releases_gil)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")  # what else has one sample is not yet what is delivered
 _LARGE_PIXELS = 1 << 21  # decoding fewer is done before threads would have begun to pay
+_SMALL_BYTES = 1 << 20  # of the pixels
+_QUICK = frozenset({"imagecodecs._htj2k", "imagecodecs._jpeg8", "imagecodecs._imcd"})  # at most 10 ns a sample
 _INLINE_BYTES = 1 << 20  # masking so many takes a fraction of a millisecond, the way to a worker and back as long
 
 
@@ -115,6 +117,17 @@ def decompress(
 def is_brief(frame: EncodedFrame, decoder: Decoder) -> bool:
     """To decode a frame takes less than the way to a worker: a native one of no more than a mebibyte."""
     return frame.nbytes <= _INLINE_BYTES and decoder.name == NATIVE
+
+
+def is_small(metadata: FrameMetadata) -> bool:
+    """The pixels of a frame take no more than a mebibyte."""
+    samples = metadata.rows * metadata.columns * metadata.samples_per_pixel
+    return samples * -(-metadata.bits_allocated // 8) <= _SMALL_BYTES
+
+
+def is_quick(metadata: FrameMetadata, decoder: Decoder) -> bool:
+    """To decode a frame takes a few milliseconds at the most: several of them may share one way to a worker."""
+    return decoder.module in _QUICK and is_small(metadata)
 
 
 def with_threads(frame: EncodedFrame, workers: Workers) -> EncodedFrame:

@@ -11,7 +11,7 @@ from cornerstream.images.image import Image
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.decoder_table import NATIVE, decoder_for, settled
-from cornerstream.operators.decompress import decode_frame, threads_for
+from cornerstream.operators.decompress import decode_frame, is_quick, is_small, threads_for
 from cornerstream.operators.frame_index import open_index
 from cornerstream.operators.map_ordered import map_ordered
 from cornerstream.operators.map_stage import map_stage
@@ -24,14 +24,10 @@ if TYPE_CHECKING:
 
     from cornerstream.images.frames import DecodedFrame, EncodedFrame
     from cornerstream.images.image_id import ImageId
-    from cornerstream.images.metadata import FrameMetadata
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.operators.decoder import Decoder
     from cornerstream.operators.frame_index import FrameIndex
     from cornerstream.operators.protocols import Workers
-
-_SMALL_BYTES = 1 << 20  # of the pixels
-_QUICK = frozenset({"imagecodecs._htj2k", "imagecodecs._jpeg8", "imagecodecs._imcd"})  # at most 10 ns a sample
 
 
 def read_current(index: FrameIndex, frame_number: int, image_id: ImageId | None = None) -> EncodedFrame:
@@ -157,15 +153,10 @@ def brief_for(index: FrameIndex, decoder: Decoder, brief: Workers) -> Workers | 
         decoder: Of its frames.
         brief: Workers for what is brief.
     """
-    if _image_bytes(index.metadata.shared) > _SMALL_BYTES:
-        return None
-    if decoder.name == NATIVE:
+    metadata = index.metadata.shared
+    if decoder.name == NATIVE and is_small(metadata):
         return None if index.layout is None else brief  # those of a deflated data set are not read alone
-    return getattr(brief, "coded", None) if decoder.module in _QUICK else None
-
-
-def _image_bytes(metadata: FrameMetadata) -> int:
-    return metadata.rows * metadata.columns * metadata.samples_per_pixel * -(-metadata.bits_allocated // 8)
+    return getattr(brief, "coded", None) if is_quick(metadata, decoder) else None
 
 
 def read_file(

@@ -227,7 +227,8 @@ class Engine:
         """The image of a frame that came with its series; the frame is kept where that pays, as a loader has it."""
         self.resources.frames.put(image_id, frame, ahead=rank.value.lane >= Lane.PREFETCH)
         workers, options = self.workers.at_rank(rank), self.options
-        made = image_soon(frame, image_id, workers, options.prefer_decoder, options.limits)
+        quick = None if self._bundles is None else self._bundles.at_rank(rank).coded
+        made = image_soon(frame, image_id, workers, options.prefer_decoder, options.limits, quick)
         return made if isinstance(made, Image) else asyncio.ensure_future(made)
 
     def _is_here(self, image_id: ImageId) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -79,6 +80,31 @@ async def test_workers_are_told_who_holds_the_lock() -> None:
         assert not isinstance(made, Image)
         assert (await made).pixels.shape == (frame.metadata.rows, frame.metadata.columns)
     assert workers.asked == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "shared"),
+    [
+        ("SC_rgb_jpeg_dcmtk", None, True),
+        ("MR_small_RLE", None, True),
+        ("MR_small_jpeg_ls_lossless", None, False),  # which takes its time
+        ("JPEG2000", None, False),
+        ("MR_small_RLE", 65_000, False),  # a large one
+    ],
+)
+async def test_small_frames_of_quick_codecs_go_where_they_share_the_way(
+    name: str, columns: int | None, shared: bool
+) -> None:
+    (frame,) = read_frames(bundled(name))
+    if columns is not None:
+        frame = replace(frame, metadata=frame.metadata.changed({"columns": columns, "rows": columns}))
+    workers, quick = HeldWorkers(), HeldWorkers()
+    made = image_soon(frame, ID, workers, quick=quick)
+    assert not isinstance(made, Image)
+    task = asyncio.ensure_future(made)
+    await asyncio.sleep(0)
+    assert (len(workers.asked), len(quick.asked)) == (int(not shared), int(shared))
+    task.cancel()
 
 
 def test_errors_are_those_of_the_steps() -> None:
