@@ -11,7 +11,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS
 from cornerstream.operators.file_layout import FileLayout, find_frames
 from cornerstream.operators.header_pattern import HeaderPattern
 from cornerstream.operators.part10 import parse_header
-from tests.support.part10 import JPEG, encapsulated, native
+from tests.support.part10 import JPEG, encapsulated, item, native, table, with_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +99,15 @@ def test_whatever_does_not_follow_is_read_as_without_a_pattern(file: bytes) -> N
     for pattern in (pattern_of(jpeg(1), jpeg(333)), pattern_of(grey(1), grey(333))):
         assert outcome(file, pattern) == outcome(file)
         assert outcome(jpeg(55555), pattern) == outcome(jpeg(55555))  # it is none the worse for it
+
+
+def test_files_of_several_frames_have_their_fragments_walked() -> None:
+    pattern = pattern_of(jpeg(1, CODESTREAM, CODESTREAM), jpeg(333, CODESTREAM, CODESTREAM))
+    one = with_items([table(), item(CODESTREAM)], 2, SOPInstanceUID="1.2.4444", InstanceNumber=4444)
+    for file in (jpeg(4444, CODESTREAM, CODESTREAM), one):
+        assert pattern.read(file) is not None
+        assert outcome(file, pattern) == outcome(file)
+    assert str(outcome(one)).startswith("SplitError")
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])

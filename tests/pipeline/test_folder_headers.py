@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -60,6 +60,22 @@ async def test_batches_that_are_there_soon_are_read_one_after_the_other() -> Non
     await reads.run()
     assert reads.taken == [file.name for file in FILES]
     assert reads.most == 1
+
+
+async def test_how_long_a_batch_took_does_not_count_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+    call_later = loop.call_later
+
+    def noted(*args: Any) -> asyncio.TimerHandle:
+        timers.append(call_later(*args))
+        return timers[-1]
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    reads = Reads()
+    reads.door.set()
+    await reads.run()
+    assert len(timers) == len(FILES) // 2
+    assert all(timer.cancelled() for timer in timers)
 
 
 async def test_those_that_have_to_be_waited_for_are_read_several_at_once() -> None:
