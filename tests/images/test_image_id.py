@@ -194,3 +194,11 @@ def test_its_hash_does_not_travel_to_another_process() -> None:
         [sys.executable, "-c", program], input=pickle.dumps(image_id), env=environment, capture_output=True, check=True
     )
     assert done.stdout.decode().split() == ["True", str(image_id), "3"]
+
+
+def test_the_frame_that_an_id_has_already_is_that_id_unless_it_was_parsed() -> None:
+    made = ImageId("dicomfile", "/a", 2)
+    assert made.with_frame(2) is made
+    parsed = ImageId.parse("dicomfile:/a?frame=02")
+    assert str(parsed.with_frame(2)) == str(made) != str(parsed)
+    assert str(ImageId("dicomfile", "/a").with_frame(1)) == "dicomfile:/a?frame=1"
