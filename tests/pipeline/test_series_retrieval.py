@@ -14,11 +14,15 @@ from pydicom import dcmread
 from pydicom.uid import UID
 
 from cornerstream.images.metadata import FrameMetadata
+from cornerstream.loaders import wadors
 from cornerstream.phantom import CT_SYNTAXES, write_study
 from cornerstream.ranks import Lane
+from cornerstream.series_ride import Ride
 from cornerstream.server.app import create_app
 from cornerstream.server.running import running_app
 from cornerstream.session import Session
+from tests.support.cancelling import HeldThreads, turn_until
+from tests.support.fakes import registry_of
 from tests.support.leaks import nothing_left
 from tests.support.odd_series import fast_session
 from tests.support.study import served
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cornerstream.images.image import Image
+    from cornerstream.images.image_id import ImageId
+    from cornerstream.images.load_object import ImageLoadObject
+    from cornerstream.loaders.context import LoadContext
     from cornerstream.phantom import PhantomStudy
     from tests.support.orthanc import Orthanc
     from tests.support.study import Served
@@ -114,6 +121,68 @@ async def test_a_series_comes_in_one_answer(slices: PhantomStudy, how: Any) -> N
         assert (len(session._made.resources.series), session.stats().open_requests) == (0, 0)
 
 
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> PhantomStudy:
+    """The same, with codestreams."""
+    folder = tmp_path_factory.mktemp("coded")
+    return write_study(folder, slices=SLICES, size=64, cine_frames=0, syntaxes=CT_SYNTAXES[2:])
+
+
+@pytest.mark.parametrize("kind", ["slices", "coded"])
+async def test_what_the_answer_brings_needs_no_loader(request: pytest.FixtureRequest, kind: str) -> None:
+    asked: list[str] = []
+
+    def load(image_id: ImageId, context: LoadContext) -> ImageLoadObject:
+        asked.append(str(image_id))
+        return wadors.load(image_id, context)
+
+    study = request.getfixturevalue(kind)
+    registry = registry_of(wadors=load)
+    async with nothing_left(), served(study) as at, fast_session(registry=registry) as session:
+        images = [image async for image in session.stream(ids_of(at))]
+        for image, path in zip(images, study.series[0].files, strict=True):
+            assert np.array_equal(image.pixels, dcmread(path).pixel_array)
+        assert len(asked) <= 18  # the first ones show what they are like
+        stats = session.stats()
+        assert (stats.images, stats.errors, session.cached(ids_of(at)[-1])) == (SLICES, 0, True)
+        assert set(images[-1].timings) == {"fetch", "decompress"}
+
+
+def riding(session: Session) -> list[Ride]:
+    """Loads that wait for the answer and have asked no loader."""
+    series = session._engine.resources.series._series.values()
+    waiting = [one for of in series for waiters in of._waiting.values() for one in waiters]
+    return [one for one in waiting if isinstance(one, Ride)]
+
+
+@pytest.mark.parametrize("moment", ["coming", "decoding"])
+async def test_leaving_in_the_middle_leaves_nothing(coded: PhantomStudy, moment: str) -> None:
+    threads = HeldThreads(2)
+    async with nothing_left(), served(coded) as at, fast_session(executor=threads) as session:
+        ids = ids_of(at)
+        if moment == "coming":
+            at.faults[r"/series/[0-9.]+$"] = "hold-body:150000"  # a little more than half of it
+        images: list[Image] = []
+        subscription = session.stream(ids, order="arrival").subscribe(images.append)
+        await turn_until(lambda: riding(session))
+        if moment == "decoding":
+            threads.hold()
+            await turn_until(lambda: session.stats().queued_work)
+        subscription.dispose()
+        delivered = len(images)
+        await turn_until(lambda: not session.stats().running)
+        assert (riding(session), len(session._engine.resources.series)) == ([], 0)
+        kept = {one for one in ids if session.cached(one)}
+        threads.release()
+        await at.ledger.wait_until_idle()
+        await turn_until(lambda: not (session.stats().busy_workers or session.stats().tasks))
+        stats = session.stats()
+        assert (stats.running, stats.queued_work, stats.open_requests) == (0, 0, 0)
+        assert len(images) == delivered
+        assert {one for one in ids if session.cached(one)} == kept
+    threads.shutdown()
+
+
 async def test_in_the_order_of_the_stream_whatever_the_servers(slices: PhantomStudy) -> None:
     async with nothing_left(), served(slices) as at, fast_session() as session:
         ids = ids_of(at)
@@ -152,8 +221,9 @@ async def test_a_server_without_it_costs_nothing_but_one_request(slices: Phantom
         assert len(series_requests(at)) == 1
 
 
-async def test_the_images_are_those_that_requests_bring(many_kinds: Path) -> None:
-    async with running_app(create_app(many_kinds)) as address, fast_session() as session:
+@pytest.mark.parametrize("isolated", [False, True])
+async def test_the_images_are_those_that_requests_bring(many_kinds: Path, isolated: bool) -> None:
+    async with running_app(create_app(many_kinds)) as address, fast_session(isolated=isolated) as session:
         ids = [
             f"wadors:{address.dicomweb}/studies/1.2/series/1.2.3/instances/1.2.3.{number + 1}/frames/1"
             for number in range(2 * len(KINDS))
