@@ -44,7 +44,7 @@ class Left:
 
 def test_who_leaves_while_it_hears_of_its_value_hears_no_more() -> None:
     observer, run = Heard(), Left()
-    waiter: Waiter[int] = Waiter(observer, RankCell(), lambda _: None)  # type: ignore[arg-type]  # as much of one as is used
+    waiter: Waiter[int] = Waiter(observer, RankCell(), lambda _: None)
     observer.place = Place(run, waiter)
     waiter.succeed(7)
     waiter.fail(OSError("too late"))
