@@ -143,11 +143,6 @@ def decoder_for(transfer_syntax_uid: str, prefer: str | Decoder | None = None) -
     return decoder
 
 
-def settled(decoder: Decoder, prefer: str | Decoder | None) -> str | Decoder | None:
-    """What a worker prefers: one of its own process looks in the table again, a plug-in's decoder travels with the frame."""
-    return prefer if decoder.built_in else decoder
-
-
 def checked_name(name: str | None) -> str | None:
     """The name of a decoder, or `None`.
 

@@ -10,7 +10,7 @@ from reactivex import operators as ops
 from cornerstream.images.image import Image
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
-from cornerstream.operators.decoder_table import NATIVE, decoder_for, settled
+from cornerstream.operators.decoder_table import NATIVE, decoder_for
 from cornerstream.operators.decompress import decode_frame, is_quick, is_small, threads_for
 from cornerstream.operators.frame_index import open_index
 from cornerstream.operators.map_ordered import map_ordered
@@ -119,8 +119,7 @@ def read_images(
 
     def read(index: FrameIndex) -> Awaitable[Image]:
         decoder = decoder_for(index.metadata.transfer_syntax_uid, prefer)
-        chosen, threads = settled(decoder, prefer), threads_for(index.metadata.shared, workers)
-        arguments = (index, image_id, chosen, limits, target, threads)
+        arguments = (index, image_id, decoder, limits, target, threads_for(index.metadata.shared, workers))
         if brief is None or not decoder.releases_gil:
             return in_steps(arguments, holds_lock=not decoder.releases_gil)
         return (brief_for(index, decoder, brief) or workers).run(read_image, *arguments)
