@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -72,7 +73,7 @@ class StreamFaces(Generic[T]):
             while (value := self._host.block(_next(values))) is not None:
                 yield value
         finally:
-            if not self._host.has_ended:  # else the loop has closed it
+            with self._unless_ended():
                 self._host.block(_close(values))
 
     async def _from_elsewhere(self) -> AsyncGenerator[T, None]:
@@ -81,8 +82,17 @@ class StreamFaces(Generic[T]):
             while (value := await self._host.run(_next(values))) is not None:
                 yield value
         finally:
-            if not self._host.has_ended:
+            with self._unless_ended():
                 await self._host.run(_close(values))
+
+    @contextmanager
+    def _unless_ended(self) -> Iterator[None]:
+        """A loop that has ended, or ends before it is asked, has closed what ran on it."""
+        try:
+            yield
+        except RuntimeError:
+            if not self._host.has_ended:
+                raise
 
     def _subscribe(self, observer: ObserverBase[T], _: SchedulerBase | None = None) -> DisposableBase:
         subscription = SerialDisposable()

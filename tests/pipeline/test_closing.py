@@ -7,7 +7,8 @@ import socket
 import threading
 import warnings
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -80,6 +81,42 @@ def test_a_listing_in_another_thread(silent: socket.socket) -> None:
 async def elsewhere(session: Session) -> None:
     async for _ in session.stream(IDS):
         """Nothing comes."""
+
+
+def left(session: Session) -> None:
+    images = iter(session.stream(IDS))
+    next(images)
+    images.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def left_elsewhere(session: Session) -> None:
+    async with aclosing(aiter(session.stream(IDS))) as images:
+        await anext(images)
+
+
+@pytest.mark.parametrize(
+    "leave", [left, lambda session: asyncio.run(left_elsewhere(session))], ids=["for", "async for"]
+)
+def test_a_session_that_closes_while_a_reader_leaves(
+    leave: Callable[[Session], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = HeldLoader()
+    held.release(*IDS)
+    session = Session(registry=registry_of(held=held))
+    host = session._engine.host
+
+    def closing_before(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(coroutine: Any, *args: Any) -> Any:
+            if coroutine.__name__ == "_close":
+                session.close()
+            return ask(coroutine, *args)
+
+        return asked
+
+    monkeypatch.setattr(host, "block", closing_before(host.block))
+    monkeypatch.setattr(host, "run", closing_before(host.run))
+    leave(session)
+    assert host.has_ended
 
 
 @pytest.mark.parametrize(
