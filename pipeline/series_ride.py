@@ -125,8 +125,6 @@ class Ride(SeriesWaiter, DisposableBase):
         self._series.leave(self)
 
     def _decoded(self, made: asyncio.Future[Image]) -> None:
-        if self._call is not made:
-            return  # it has left
         self._call = None
         error = CancelledError() if made.cancelled() else made.exception()
         if error is None:
