@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
@@ -187,12 +188,16 @@ def race(contestants: Mapping[str, Contestant], rounds: int, images: int) -> dic
     return interleave({name: _timed(one, images) for name, one in contestants.items()}, rounds)
 
 
+def _note(found: list[tuple[object, ...]], pixels: Pixels) -> None:
+    found.append(fingerprint(pixels))
+
+
 def check_pixels(contestants: Mapping[str, Contestant], images: int) -> None:
     """Run everybody once and compare shape, dtype and every pixel."""
     expected: list[tuple[object, ...]] = []
     for name, contestant in contestants.items():
         found: list[tuple[object, ...]] = []
-        contestant.run(lambda pixels, found=found: found.append(fingerprint(pixels)))  # type: ignore[misc]  # bound now
+        contestant.run(partial(_note, found))
         if not contestant.delivers:
             continue
         expected = expected or found

@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING
 from cornerstream.images.errors import TruncatedError
 from cornerstream.images.frames import EncodedFrame
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.operators.file_layout import FileLayout, check_not_empty, find_frames
+from cornerstream.operators.file_layout import check_not_empty, find_frames
 from cornerstream.operators.fragments import check_fragment
 from cornerstream.operators.metadata import read_attributes
-from cornerstream.operators.native_frames import frame_metadata, native_layout
+from cornerstream.operators.native_frames import frame_metadata
 from cornerstream.operators.part10 import DEFLATED
 from cornerstream.operators.split_frames import FrameSplitter
 
 if TYPE_CHECKING:
+    from cornerstream.operators.file_layout import FileLayout
     from cornerstream.operators.header_pattern import HeaderPattern
     from cornerstream.operators.part10 import AttributeReader
-
-_PIECE = 1 << 13  # most headers are shorter
-_ITEM = bytes.fromhex("FEFF00E0")
-_ONE_OFFSET = bytes.fromhex("0400000000000000")
-_SEQUENCE_END = bytes.fromhex("FEFFDDE000000000")
 
 
 def only_frame(
@@ -51,7 +47,11 @@ def only_frame(
     """
     check_not_empty(len(data), "the part")
 
-    found = _by_pattern(data, pattern) or _parsed(data, limits, reader, pattern)
+    def read(count: int, position: int) -> bytes:
+        """What the parser wants to see."""
+        return bytes(data[position : position + count])
+
+    found = find_frames(read, len(data), limits, reader, pattern)
     metadata = found.header.metadata
     if metadata.number_of_frames > 1:
         return None
@@ -62,42 +62,6 @@ def only_frame(
         return EncodedFrame(described, native)
     search = search or len(found.fragments[0]) > 1  # which nobody can look into any more once they are joined
     return EncodedFrame(described, _codestream(data, found, search=search), searched=search)
-
-
-def _by_pattern(data: bytes | memoryview, pattern: HeaderPattern | None) -> FileLayout | None:
-    header = None if pattern is None else pattern.read(data)
-    if header is None:
-        return None
-    if header.pixel_length is not None:
-        return FileLayout(header, native_layout(header))
-    place = _sole_fragment(data, header.pixel_start)
-    return None if place is None or header.metadata.number_of_frames > 1 else FileLayout(header, fragments=((place,),))
-
-
-def _sole_fragment(data: bytes | memoryview, at: int) -> tuple[int, int] | None:
-    """Offset and length of a fragment, if it is the only one and nothing about it is unusual (PS3.5 section A.4)."""
-    table = bytes(data[at : at + 12])
-    start = at + (12 if table[4:] == _ONE_OFFSET else 8)
-    if not table.startswith(_ITEM) or (start == at + 8 and table[4:8] != bytes(4)):
-        return None
-    item = bytes(data[start : start + 8])
-    length = int.from_bytes(item[4:], "little")
-    start += 8
-    ends = bytes(data[start + length : start + length + 8]) == _SEQUENCE_END
-    return (start, length) if item.startswith(_ITEM) and length and ends else None
-
-
-def _parsed(
-    data: bytes | memoryview, limits: Limits, reader: AttributeReader, pattern: HeaderPattern | None
-) -> FileLayout:
-    def read(count: int, position: int) -> bytes:
-        """Where the parser wants to go on."""
-        return bytes(data[position : position + min(count, _PIECE)])
-
-    found = find_frames(read, len(data), limits, reader)
-    if pattern is not None:
-        pattern.learn(data, found.header)
-    return found
 
 
 def _native(data: bytes | memoryview, found: FileLayout) -> bytes | memoryview | None:

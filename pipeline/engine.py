@@ -220,8 +220,9 @@ class Engine:
         def alone() -> ImageLoadObject:
             return loader(image_id, self.context(rank, on_progress, target))
 
-        ride = None if target else self.resources.ride(image_id, rank, on_progress, self._decode, alone)
-        return ride or alone()
+        if target is not None or image_id in self.resources.frames.cache:
+            return alone()
+        return self.resources.series.ride(image_id, rank, on_progress, self._decode, alone) or alone()
 
     def _decode(self, frame: EncodedFrame, image_id: ImageId, rank: RankCell) -> Image | asyncio.Future[Image]:
         """The image of a frame that came with its series; the frame is kept where that pays, as a loader has it."""

@@ -37,14 +37,13 @@ if TYPE_CHECKING:
     from cornerstream.events import Recorder
     from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
-    from cornerstream.images.load_object import ImageLoadObject, Progress
+    from cornerstream.images.load_object import Progress
     from cornerstream.loaders.context import LoadContext
     from cornerstream.operators.metadata import InstanceMetadata
     from cornerstream.operators.parts import Part
     from cornerstream.operators.split_instances import RetrievedInstance
     from cornerstream.ranks import Lane, RankCell
     from cornerstream.series import Series
-    from cornerstream.series_ride import Decode, Ride
 
 T = TypeVar("T")
 _ENTRY_BYTES = 256  # a kept value's own share of the container
@@ -118,17 +117,6 @@ class SharedResources:
         upcoming.position = len(image_ids)
         self.series.announce(upcoming)
         return upcoming
-
-    def ride(
-        self,
-        image_id: ImageId,
-        rank: RankCell,
-        on_progress: Callable[[Progress], None],
-        decode: Decode,
-        loader: Callable[[], ImageLoadObject],
-    ) -> Ride | None:
-        """Come with a series that is on its way, unless the image's frame is kept; see `SeriesRetrievals.ride`."""
-        return None if image_id in self.frames.cache else self.series.ride(image_id, rank, on_progress, decode, loader)
 
     def clear(self) -> None:
         """Cancel every run and forget every value."""

@@ -14,6 +14,7 @@ from PIL import Image as Picture
 from cornerstream.images import dlpack
 from cornerstream.images.frames import DecodedFrame
 from cornerstream.images.image import Image
+from cornerstream.images.image_id import ImageId
 from cornerstream.images.metadata import FrameMetadata
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def image_of(pixels: NDArray[np.generic], photometric_interpretation: str = "MON
         bits_stored=bits,
         high_bit=bits - 1,
     )
-    return Image.of(DecodedFrame(metadata, pixels, photometric_interpretation), "test:1")  # type: ignore[arg-type]  # any id will do
+    return Image.of(DecodedFrame(metadata, pixels, photometric_interpretation), ImageId.parse("test:1"))
 
 
 def grey(dtype: type[np.generic] = np.int16) -> NDArray[np.generic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_it_does_what_concat_map_does(messages: list[Recorded[int]]) -> None:
             found: Observable[int] = inners[number]
             return found
 
-        observed = scheduler.start(lambda operator=operator, inner=inner, source=source: source.pipe(operator(inner)))  # type: ignore[misc]  # bound now
+        observed = scheduler.start(partial(source.pipe, operator(inner)))
         uses = [
             [(one.subscribe, one.unsubscribe) for one in subscribed.subscriptions]
             for subscribed in [source, *inners.values()]

@@ -6,6 +6,7 @@ import asyncio
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,9 @@ from cornerstream.operators.to_rgb import to_rgb
 from cornerstream.operators.workers import ExecutorWorkers
 from tests.support.frames import bundled, metadata, read_frames
 from tests.support.held_workers import HeldWorkers, collect
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 ID = ImageId.parse("test:1")
 FILES = [
@@ -61,14 +65,14 @@ def test_what_takes_less_than_the_way_to_a_worker_is_done_at_once(name: str) -> 
     (frame,) = read_frames(bundled(name))
 
     class Nobody:
-        def run(self, *_: object, **__: object) -> None:
-            raise AssertionError("asked a worker")
+        def run(self, function: Callable[..., Any], /, *_: object, holds_lock: bool = False) -> Awaitable[Any]:
+            raise AssertionError(f"asked a worker for {function.__name__}, {holds_lock=}")
 
     if name in AT_ONCE:
-        assert isinstance(image_soon(frame, ID, Nobody()), Image)  # type: ignore[arg-type]  # it is not asked
+        assert isinstance(image_soon(frame, ID, Nobody()), Image)
     else:
-        with pytest.raises(AssertionError, match="asked a worker"):
-            image_soon(frame, ID, Nobody())  # type: ignore[arg-type]  # it is asked
+        with pytest.raises(AssertionError, match="asked a worker for decode_image"):
+            image_soon(frame, ID, Nobody())
 
 
 async def test_workers_are_told_who_holds_the_lock() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import reactivex as rx
 from reactivex import operators as ops
@@ -39,7 +41,7 @@ def test_it_does_what_map_does(messages: list[Recorded[int]]) -> None:
     for operator in (ops.map(double), map_stage(double)):
         scheduler = TestScheduler()
         source = scheduler.create_hot_observable(*messages)
-        observed = scheduler.start(lambda source=source, operator=operator: source.pipe(operator))  # type: ignore[misc]  # bound now
+        observed = scheduler.start(partial(source.pipe, operator))
         results.append((observed.messages, [(one.subscribe, one.unsubscribe) for one in source.subscriptions]))
     assert results[0] == results[1]
 

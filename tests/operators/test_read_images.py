@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pydicom.data
@@ -51,9 +51,9 @@ def indexed(name: str) -> tuple[FrameIndex, ImageId]:
     return open_index(FILES / name), ImageId("dicomfile", str(FILES / name), 1)
 
 
-async def only_image(index: FrameIndex, image_id: ImageId, workers: HeldWorkers, **how: object) -> Image:
+async def only_image(index: FrameIndex, image_id: ImageId, workers: HeldWorkers, **how: Any) -> Image:
     workers.release()
-    images, error = await collect(rx.just(index).pipe(read_images(image_id, workers, **how)))  # type: ignore[arg-type]  # as the test has it
+    images, error = await collect(rx.just(index).pipe(read_images(image_id, workers, **how)))
     if error is not None:
         raise error
     (image,) = images
@@ -104,7 +104,8 @@ async def test_colour_is_converted_on_a_worker_in_steps_too() -> None:
 def brief_way(index: FrameIndex) -> str:
     brief = CodedWorkers()
     way = brief_for(index, decoder_for(index.metadata.transfer_syntax_uid), brief)
-    return {None: "none", brief: "brief", brief.coded: "coded"}[way]  # type: ignore[index]  # one of them
+    ways = ((None, "none"), (brief, "brief"), (brief.coded, "coded"))
+    return next(name for one, name in ways if one is way)
 
 
 async def test_only_small_frames_of_quick_decoders_are_brief(tmp_path: Path) -> None:

@@ -179,3 +179,20 @@ async def test_closing_leaves_no_frame(small_study: PhantomStudy) -> None:
         engine = session._engine
         assert engine.resources.frames.cache.nbytes > 0
     assert engine.budget.nbytes == 0
+
+
+async def test_an_image_whose_frame_is_kept_does_not_wait_for_its_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ImageId] = []
+
+    def load(image_id: ImageId, _: LoadContext) -> ImageLoadObject:
+        return ImageLoadObject(image_id, rx.throw(DecodeError("not here")))
+
+    async with Session(registry=registry_of(x=load)) as session:
+        resources = session._engine.resources
+        monkeypatch.setattr(resources.series, "ride", lambda image_id, *_: asked.append(image_id))
+        for kept in (False, True):
+            if kept:
+                resources.frames.cache.put(IMAGE_ID, frame())
+            with pytest.raises(DecodeError):
+                await session.load(IMAGE_ID)
+        assert asked == [IMAGE_ID]
