@@ -11,6 +11,7 @@ from reactivex import operators as ops
 
 from cornerstream.images.errors import LimitError
 from cornerstream.operators.bridge import from_coroutine
+from cornerstream.operators.concat_stage import concat_stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -101,4 +102,4 @@ def read_body(limit: int) -> Callable[[Observable[AnyBody]], Observable[bytes]]:
     Args:
         limit: Most bytes accepted; more end in LimitError.
     """
-    return ops.concat_map(lambda body: from_coroutine(lambda: read_whole(body, limit)))
+    return concat_stage(lambda body: from_coroutine(lambda: read_whole(body, limit)))

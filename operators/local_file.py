@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import quote_from_bytes, unquote_to_bytes, urlsplit
 
 from cornerstream.images.errors import FetchError, ImageIdError
 from cornerstream.operators.byte_source import FileVersion
@@ -38,7 +38,9 @@ class LocalFile:
     @property
     def address(self) -> str:
         """Its path as it stands; as a URL where it has what would begin a query, or a chain."""
-        return Path(self.path).as_uri() if "?" in self.path or "::" in self.path else self.path
+        if "?" not in self.path and "::" not in self.path:
+            return self.path
+        return f"file://{quote_from_bytes(os.fsencode(self.path))}"  # `Path.as_uri` would make another path of `a//b`
 
     @contextmanager
     def opened(self) -> Iterator[OpenFile]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reactivex import operators as ops
-
 from cornerstream.images.image import Image
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
+from cornerstream.operators.concat_stage import concat_stage
 from cornerstream.operators.decoder_table import NATIVE, decoder_for
 from cornerstream.operators.decompress import decode_frame, is_quick, is_small, threads_for
 from cornerstream.operators.frame_index import open_index
@@ -174,7 +173,7 @@ def read_file(
         workers: Where reading may block.
         limits: Bounds for whatever the files claim.
     """
-    return ops.concat_map(lambda path: from_async_generator(lambda: _all_frames(path, workers, limits)))
+    return concat_stage(lambda path: from_async_generator(lambda: _all_frames(path, workers, limits)))
 
 
 async def _all_frames(path: str, workers: Workers, limits: Limits) -> AsyncGenerator[EncodedFrame, None]:

@@ -7,8 +7,6 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
-from reactivex import operators as ops
-
 from cornerstream.images.errors import HttpStatusError, ImageLoadError
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.byte_ranges import (
@@ -18,6 +16,7 @@ from cornerstream.operators.byte_ranges import (
     is_partial,
     version_of_answer,
 )
+from cornerstream.operators.concat_stage import concat_stage
 from cornerstream.operators.file_map import HeaderProbe, MappedPiece, map_of
 from cornerstream.operators.http_rules import merge_headers
 from cornerstream.operators.split_frames import FrameSplitter, split_frames, split_part10
@@ -90,7 +89,7 @@ def read_wanted(limits: Limits, wish: FileWish | None = None) -> Callable[[Obser
     """
     if wish is None:
         return split_frames(limits)
-    return ops.concat_map(lambda body: from_async_generator(lambda: _Reading(body, limits, wish).frames()))
+    return concat_stage(lambda body: from_async_generator(lambda: _Reading(body, limits, wish).frames()))
 
 
 class _Reading:

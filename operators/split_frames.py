@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import reactivex as rx
-from reactivex import operators as ops
 
 from cornerstream.images.errors import ImageLoadError
 from cornerstream.images.frames import EncodedFrame
@@ -16,6 +15,7 @@ from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
 from cornerstream.operators.byte_stream import ByteStream
 from cornerstream.operators.codestream_markers import codestream
+from cornerstream.operators.concat_stage import concat_stage
 from cornerstream.operators.fragments import read_offsets, walk_fragments
 from cornerstream.operators.frame_grouper import FrameGrouper
 from cornerstream.operators.native_frames import frame_metadata, native_layout
@@ -238,7 +238,7 @@ def split_frames(limits: Limits = DEFAULT_LIMITS) -> Callable[[Observable[Body |
             return rx.defer(lambda _: rx.from_iterable(split_part10(body, limits=limits)))
         return from_async_generator(lambda: _split_body(body, limits))
 
-    return ops.concat_map(split)
+    return concat_stage(split)
 
 
 async def _split_body(body: Body, limits: Limits) -> AsyncGenerator[EncodedFrame, None]:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from reactivex import operators as ops
-
 from cornerstream.images.errors import ImageLoadError, SplitError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.bridge import from_async_generator
+from cornerstream.operators.concat_stage import concat_stage
 from cornerstream.operators.multipart import MultipartSplitter
 from cornerstream.operators.parts import PartBody
 from cornerstream.operators.split_frames import FrameSplitter
@@ -139,7 +138,7 @@ def split_instance(
         limits: Bounds for whatever the bytes claim.
         wish: Nothing is read while it is not ready for the next frame.
     """
-    return ops.concat_map(lambda body: from_async_generator(lambda: _frames_of(body, limits, wish)))
+    return concat_stage(lambda body: from_async_generator(lambda: _frames_of(body, limits, wish)))
 
 
 async def _frames_of(body: OpenableBody, limits: Limits, wish: FileWish | None) -> AsyncGenerator[EncodedFrame, None]:

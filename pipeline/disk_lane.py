@@ -16,6 +16,7 @@ from cornerstream.disk import Stored
 from cornerstream.images.errors import HttpStatusError
 from cornerstream.operators.bridge import from_coroutine
 from cornerstream.operators.byte_ranges import is_partial
+from cornerstream.operators.concat_stage import concat_stage
 from cornerstream.operators.http_rules import merge_headers
 from cornerstream.operators.parts import Part
 
@@ -96,7 +97,7 @@ class DiskLane:
             if image_id.address not in self._forbidden:
                 self.put(key, Stored(dict(part.headers), bytes(part.data)))
 
-        return from_coroutine(lambda: self.get(key)).pipe(ops.concat_map(choose))
+        return from_coroutine(lambda: self.get(key)).pipe(concat_stage(choose))
 
     async def aclose(self) -> None:
         """Let what is being written be written, and end the threads; a slow disk does not hold up the loop."""

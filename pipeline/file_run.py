@@ -213,11 +213,13 @@ class FileRun(Run):
 
     def _on_error(self, error: Exception) -> None:
         self._forget()
+        self.let_go()
         self.fail(error)
 
     def _on_completed(self) -> None:
         nbytes = self._held.nbytes
         frames = self._forget()
+        self.let_go()
         if self._whole and not self._outgrown and len(frames) > 1:  # the image of a single frame is kept itself
             self._file.rules.put(self._file.key, frames, nbytes)
         elif self._outgrown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from cornerstream.images.errors import FetchError, SplitError
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
             """Give a request its frames, and those who wait for them."""
             ...
 
-        def reranked(self, request: FrameRequest, waiter: FrameWaiter) -> None:
-            """One of those it is for wants its frame sooner or later than before."""
+        def reranked(self, place: WaitingFrames, waiter: FrameWaiter) -> None:
+            """One of those a request is for wants its frame sooner or later than before."""
             ...
 
         def arrived(self, request: FrameRequest, number: int, part: Part) -> None:
@@ -78,7 +77,7 @@ class FrameRequest:
         if ahead:
             self.rank.join(RankCell(_AHEAD))
         self.rank.join(instance.wanted.rank)
-        self.waiting = WaitingFrames(partial(instance.reranked, self))
+        self.waiting = WaitingFrames(instance.reranked)
         self.likely: set[int] = set()
         self.numbers: Sequence[int] = ()
         self.missing: dict[int, None] = {}
@@ -196,6 +195,7 @@ class FrameRequest:
         if not self._over:
             self.cancel()
             self._instance.ended(self, error)
+            self.rank.abandon()  # that of those who waited holds it else, and it that
 
     def _asked(self) -> str:
         return "one frame was" if len(self.numbers) == 1 else f"{len(self.numbers)} frames were"

@@ -85,7 +85,7 @@ class InstanceFrames:
     def clear(self) -> None:
         """Cancel every request."""
         for request in [*self._running, *([self._queued] if self._queued else [])]:
-            request.cancel()
+            request.give_up()
         for timer in self._delayed.values():
             timer.dispose()
         self._running.clear()
@@ -127,12 +127,13 @@ class InstanceFrames:
         self._queued = None
         self._go_on()
 
-    def reranked(self, request: FrameRequest, waiter: FrameWaiter) -> None:
+    def reranked(self, place: WaitingFrames, waiter: FrameWaiter) -> None:
         """Somebody jumped to a frame that is far behind in a long answer: it gets a request of its own."""
-        if urgent(waiter.rank.value) and self._is_far(request, waiter.number):
+        request = next((one for one in self._running if one.waiting is place), None)
+        if request is not None and urgent(waiter.rank.value) and self._is_far(request, waiter.number):
             self.wanted.add(waiter)
             self._go_on()
-            self._left(request.waiting)
+            self._left(place)
 
     def arrived(self, request: FrameRequest, number: int, part: Part) -> None:
         """Hand a frame to all who wait for it, whatever request they wait for; keep one that a stream will want."""
@@ -297,3 +298,4 @@ class InstanceFrames:
     def _tidy(self) -> None:
         if not (self.wanted or self._queued or self._running or self._delayed or self._ahead):
             self._forget(self._key, self)
+            self.wanted.rank.silence()  # which this watches: they would hold each other

@@ -53,15 +53,17 @@ class RankedTransport:
             async with self._gate.passage(request.url, self._rank, bulk=request.bulk) as passage:
                 self._counters.requested(trace, perf_counter() - asked)
                 trace.passage = passage
-                async with self._transport.open(request.settled()) as response:
-                    passage.answered(response.content_length)
-                    trace.at = Stage.BODY
-                    counted = _CountedResponse(response, passage, self._counters, trace, self._on_progress)
-                    try:
-                        yield counted
-                    finally:
-                        trace.passage = None
-                        counted.close()
+                try:
+                    async with self._transport.open(request.settled()) as response:
+                        passage.answered(response.content_length)
+                        trace.at = Stage.BODY
+                        counted = _CountedResponse(response, passage, self._counters, trace, self._on_progress)
+                        try:
+                            yield counted
+                        finally:
+                            counted.close()
+                finally:
+                    trace.passage = None
 
 
 class _CountedResponse:

@@ -74,6 +74,10 @@ class RankCell:
         """Stop calling `listener`."""
         self._listeners.remove(listener)
 
+    def silence(self) -> None:
+        """Call nobody any more."""
+        self._listeners.clear()
+
 
 class BestRank(RankCell):
     """The best of several cells: a load wanted twice goes as early as its keenest subscriber wants.

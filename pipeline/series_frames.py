@@ -256,8 +256,9 @@ class SeriesFrames:
         others.remove(waiter)
         if not others:
             del self._waiting[waiter.uid]
-        if waiter.reranked is not None:
-            waiter.rank.unwatch(waiter.reranked)
+        reranked, waiter.reranked = waiter.reranked, None  # which holds the waiter that it is of
+        if reranked is not None:
+            waiter.rank.unwatch(reranked)
         own, waiter.own = waiter.own, None
         if own is not None:
             own.dispose()

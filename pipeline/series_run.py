@@ -123,11 +123,14 @@ class SeriesRun:
         self._end(None)
 
     def _end(self, error: Exception | None) -> None:
-        if not self._over:
-            if error is None:
-                self._over = True
+        if self._over:
+            return
+        if error is None:
+            self._over = True
+            self._upstream.dispose()  # it has ended; its observer holds this run
+        else:
             self.cancel()
-            self._series.ended(self, error)
+        self._series.ended(self, error)
 
 
 def _unheard(_: Progress) -> None:

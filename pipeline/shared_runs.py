@@ -67,10 +67,12 @@ class ValueRun(Run, Generic[T]):
 
     def _on_error(self, error: Exception) -> None:
         self._forget()
+        self.let_go()
         self.fail(error)
 
     def _on_completed(self) -> None:
         self._forget()
+        self.let_go()
         self.fail(ImageLoadError("a shared resource completed without a value"))
 
     def _forget(self) -> None:

@@ -168,6 +168,7 @@ class SharedLoads:
         """A load has ended; everybody hears how."""
         if self._loads.get(load.key) is load:
             del self._loads[load.key]
+        load.let_go()
         members, latest = tuple(load.members), load.latest
         keep, ahead = any(member.keep for member in members), load.rank.value.lane >= Lane.PREFETCH
         for member in members:
@@ -231,7 +232,7 @@ class SharedLoads:
 class _Load:
     """One load in flight; the observer of its source."""
 
-    __slots__ = ("_disposed", "_owner", "_upstream", "image_id", "key", "latest", "members", "rank", "target")
+    __slots__ = ("_over", "_owner", "_upstream", "image_id", "key", "latest", "members", "rank", "target")
 
     def __init__(self, image_id: ImageId, key: Hashable, target: PixelTarget | None, owner: SharedLoads) -> None:
         self.image_id = image_id
@@ -242,7 +243,7 @@ class _Load:
         self.latest: Image | None = None
         self._owner = owner
         self._upstream: DisposableBase | None = None
-        self._disposed = False
+        self._over = False
 
     def on_next(self, image: Image) -> None:
         self._owner.publish(self, image)
@@ -254,13 +255,19 @@ class _Load:
         self._owner.end(self, None)
 
     def hold(self, upstream: DisposableBase) -> None:
-        """Keep what disposes the source; everybody may have left while it was being subscribed to."""
-        self._upstream = upstream
-        if self._disposed:
-            self.dispose()
+        """Keep what disposes the source; it may have ended, or everybody left, while it was being subscribed to."""
+        if self._over:
+            upstream.dispose()
+        else:
+            self._upstream = upstream
+
+    def let_go(self) -> None:
+        """Keep nothing of a source that has ended: it holds its observer, and would live until the collector came."""
+        self._over = True
+        self._upstream = None
 
     def dispose(self) -> None:
-        self._disposed = True
+        self._over = True
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.dispose()

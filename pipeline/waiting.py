@@ -109,6 +109,10 @@ class Run:
             recorder.given_up(self.rank.trace)
         self.upstream.dispose()
 
+    def let_go(self) -> None:
+        """Hold nothing of a source that has ended: its observer holds this run, and they would wait for the collector."""
+        self.upstream.dispose()
+
     def progress(self, progress: Progress) -> None:
         """Tell everybody of bytes."""
         for waiter in tuple(self.waiters):

@@ -77,12 +77,12 @@ class WaitingFrames:
     """Those who wait, by frame number, and the best rank among them. Touched on the loop only.
 
     Args:
-        reranked: Hears of each whose rank has changed.
+        reranked: Hears of each whose rank has changed, and where it waits.
     """
 
     __slots__ = ("_listeners", "_reranked", "frames", "rank")
 
-    def __init__(self, reranked: Callable[[FrameWaiter], None] | None = None) -> None:
+    def __init__(self, reranked: Callable[[WaitingFrames, FrameWaiter], None] | None = None) -> None:
         self.rank = BestRank()
         self.frames: dict[int, list[FrameWaiter]] = {}
         self._reranked = reranked
@@ -107,7 +107,7 @@ class WaitingFrames:
         self.frames.setdefault(waiter.number, []).append(waiter)
         self.rank.join(waiter.rank)
         if self._reranked is not None:
-            listener = self._listeners[waiter] = partial(self._reranked, waiter)
+            listener = self._listeners[waiter] = partial(self._reranked, self, waiter)
             waiter.rank.watch(listener)
 
     def remove(self, waiter: FrameWaiter) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cornerstream.images.errors import ImageIdError
@@ -55,6 +55,7 @@ def test_files_of_stores_survive_image_ids(name: str, member: str, frame_number:
 
 
 @given(NAMES, FRAMES)
+@example(name="?/", frame_number=None)
 @settings(max_examples=100, deadline=None)
 def test_local_paths_survive_image_ids(name: str, frame_number: int | None) -> None:
     file = LocalFile(f"/{name}/a")
