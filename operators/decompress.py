@@ -101,9 +101,10 @@ def decompress(
 
     def at_once(frame: EncodedFrame) -> Ready[DecodedFrame] | None:
         """What costs less than the way to a worker is done here."""
-        if not is_brief(frame, decoder_for(frame.metadata.transfer_syntax_uid, prefer)):
+        decoder = decoder_for(frame.metadata.transfer_syntax_uid, prefer)
+        if not is_brief(frame, decoder):
             return None
-        return Ready(decode_frame(frame if target is None else replace(frame, target=target), prefer, limits))
+        return Ready(decode_frame(frame if target is None else replace(frame, target=target), decoder, limits))
 
     def decode(frame: EncodedFrame) -> Awaitable[DecodedFrame]:
         """Choose, then hand over."""

@@ -105,8 +105,10 @@ class ByteCache(Generic[V]):
         """
         self.discard(key)
         entry = _Entry(value, self._size(value), self.shared.tick())
-        if self._pins[key]:
+        if key in self._pins:
             self._hold(key, entry)
+        elif self.shared.nbytes + entry.nbytes <= self.shared.total:
+            self._let(key, entry)
         elif entry.nbytes + self.shared.pinned_bytes <= self.shared.total:
             distance = self.shared.distance(key) if ahead else float("inf")
             if self.shared.make_room(entry.nbytes, self._weighed(distance, entry) if isfinite(distance) else -1.0):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 from heapq import heappop, heappush
-from itertools import count
 from typing import TYPE_CHECKING
 
 from cornerstream.traces import Trace
@@ -61,7 +59,7 @@ class RankCell:
 
     def change(self, value: Rank) -> None:
         """Set another rank and tell those who watch."""
-        if value != self._value:
+        if value is not self._value and value != self._value:
             self._value = value
             for listener in tuple(self._listeners):
                 listener()
@@ -89,21 +87,21 @@ class BestRank(RankCell):
         trace: What is done for those who joined; theirs, where they have one, wait for it.
     """
 
-    __slots__ = ("_cells", "_heap", "_pushes", "_sequence", "trace")
+    __slots__ = ("_cells", "_heap", "_pushed", "_pushes", "trace")
 
     trace: Trace
 
     def __init__(self, image_id: ImageId | None = None) -> None:
         super().__init__()
         self.trace = Trace(image_id)
-        self._cells: Counter[RankCell] = Counter()
+        self._cells: dict[RankCell, int] = {}  # how often each is counted in
         self._pushes: dict[RankCell, Callable[[], None]] = {}
         self._heap: list[tuple[Rank, int, RankCell]] = []
-        self._sequence = count()
+        self._pushed = 0
 
     def join(self, cell: RankCell) -> None:
         """Count a cell in."""
-        self._cells[cell] += 1
+        self._cells[cell] = self._cells.get(cell, 0) + 1
         if cell not in self._pushes:
             push = self._pushes[cell] = partial(self._push, cell)
             if cell.trace is not None:
@@ -146,7 +144,8 @@ class BestRank(RankCell):
             cell.trace.unfollow(self.trace)
 
     def _push(self, cell: RankCell) -> None:
-        heappush(self._heap, (cell.value, next(self._sequence), cell))
+        self._pushed += 1
+        heappush(self._heap, (cell.value, self._pushed, cell))
         self._settle()
 
     def _settle(self) -> None:
@@ -155,4 +154,4 @@ class BestRank(RankCell):
         self.change(self._heap[0][0] if self._heap else LAST)
 
     def _is_current(self, rank: Rank, _: int, cell: RankCell) -> bool:
-        return cell in self._cells and cell.value == rank
+        return cell in self._cells and (cell.value is rank or cell.value == rank)

@@ -91,7 +91,7 @@ class Window:
     @property
     def bytes_received(self) -> int:
         """Encoded bytes that came for the loads ahead."""
-        return sum(ahead.load.bytes_received for ahead in self._ahead)
+        return sum([ahead.load.bytes_received for ahead in self._ahead])  # a list: this is asked for with every image
 
     def start(self) -> None:
         """Start the first load; the others when it is here, or has had its time, and not in its way."""
