@@ -133,7 +133,10 @@ class _Run(DisposableBase, Generic[T]):
             failure = CancelledError()
         except Exception as error:  # noqa: BLE001 - whatever the source raises is the observer's to see
             failure = error
-        self._end(failure)
+        try:
+            self._end(failure)
+        finally:
+            del failure  # its traceback holds this frame, and what lies here
 
     def _send(self, value: T) -> bool:
         """Hand a value on; true while more is wanted."""

@@ -71,4 +71,4 @@ async def test_a_stream_leaves_nothing_in_cycles(slices: PhantomStudy, kind: str
         with found_garbage() as found:
             async for _ in session.stream(series):
                 pass
-        assert [name for name, count in found.items() if count > OFTEN] == []
+        assert [name for name, count in found.items() if count > OFTEN or name.endswith("Run")] == []
