@@ -183,16 +183,21 @@ class ImageLoadObject:
         if self.cancelled:
             future.cancel(f"{self.image_id.shown}: cancelled")
             return
-        try:
-            future.set_result(self._opened(signal))
-        except Exception as error:  # noqa: BLE001 - whatever the source failed with is for who waits
-            future.set_exception(error)
+        outcome = self._outcome(signal)  # not raised here: its traceback would hold all that is done here, and that it
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
 
     def _opened(self, signal: _Signal) -> Image:
-        if isinstance(signal, BaseException):
-            raise signal
+        outcome = self._outcome(signal)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _outcome(self, signal: _Signal) -> Image | BaseException:
         if signal is None:
-            raise ImageLoadError("its loader completed without an image", image_id=self.image_id)
+            return ImageLoadError("its loader completed without an image", image_id=self.image_id)
         return signal
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cornerstream.images.errors import ImageLoadError
 from cornerstream.phantom import write_study
 from tests.support.garbage import found_garbage
 from tests.support.odd_series import fast_session
@@ -38,6 +39,18 @@ async def test_a_load_leaves_nothing_in_cycles(slices: PhantomStudy, route: str)
         with found_garbage() as found:
             for image_id in ids:
                 await session.load(image_id)
+        assert [name for name, count in found.items() if count > OFTEN] == []
+
+
+@pytest.mark.parametrize("route", ["wadouri", "file"])
+async def test_a_load_that_fails_leaves_nothing_in_cycles(slices: PhantomStudy, route: str) -> None:
+    file = slices.series[0].files[0]
+    async with served(slices) as at, fast_session() as session:
+        missing = f"dicomfile:{file}?frame=2" if route == "file" else at.wadouri(slices.series[0], 0, "&frame=2")
+        with found_garbage() as found:
+            for _ in range(SLICES):
+                with pytest.raises(ImageLoadError):
+                    await session.load(missing)
         assert [name for name, count in found.items() if count > OFTEN] == []
 
 
