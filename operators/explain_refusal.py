@@ -8,6 +8,7 @@ import reactivex as rx
 from reactivex import operators as ops
 
 from cornerstream.images.errors import HttpStatusError, ImageLoadError, SplitError
+from cornerstream.operators.concat_stage import concat_stage
 from cornerstream.operators.or_else import or_else
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def explain_refusal(metadata: Observable[InstanceMetadata]) -> Callable[[Observa
     def reason(_: object) -> Observable[Any]:
         """Nothing but an error, made when it is needed: most frames are not refused."""
         found: Observable[Any] = metadata
-        return found.pipe(ops.ignore_elements(), ops.concat(rx.throw(ImageLoadError("they are those of an image"))))
+        refused = ImageLoadError("they are those of an image")
+        return found.pipe(ops.last_or_default(None), concat_stage(lambda _: rx.throw(refused)))
 
     second: Observable[Any] = rx.defer(reason)
     return or_else(second, _is_refusal, _better)

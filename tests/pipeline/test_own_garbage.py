@@ -42,11 +42,15 @@ async def test_a_load_leaves_nothing_in_cycles(slices: PhantomStudy, route: str)
         assert [name for name, count in found.items() if count > OFTEN] == []
 
 
-@pytest.mark.parametrize("route", ["wadouri", "file"])
+@pytest.mark.parametrize("route", ["wadors", "wadouri", "file"])
 async def test_a_load_that_fails_leaves_nothing_in_cycles(slices: PhantomStudy, route: str) -> None:
-    file = slices.series[0].files[0]
+    series = slices.series[0]
     async with served(slices) as at, fast_session() as session:
-        missing = f"dicomfile:{file}?frame=2" if route == "file" else at.wadouri(slices.series[0], 0, "&frame=2")
+        missing = {
+            "wadors": at.wadors(series, 0).replace("/frames/1", "/frames/2"),
+            "wadouri": at.wadouri(series, 0, "&frame=2"),
+            "file": f"dicomfile:{series.files[0]}?frame=2",
+        }[route]
         with found_garbage() as found:
             for _ in range(SLICES):
                 with pytest.raises(ImageLoadError):
