@@ -183,7 +183,7 @@ class ImageLoadObject:
         if self.cancelled:
             future.cancel(f"{self.image_id.shown}: cancelled")
             return
-        outcome = self._outcome(signal)  # not raised here: its traceback would hold all that is done here, and that it
+        outcome = self._outcome(signal)  # not raised: its traceback would hold this frame, which holds it
         if isinstance(outcome, BaseException):
             future.set_exception(outcome)
         else:

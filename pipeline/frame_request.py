@@ -195,7 +195,7 @@ class FrameRequest:
         if not self._over:
             self.cancel()
             self._instance.ended(self, error)
-            self.rank.abandon()  # that of those who waited holds it else, and it that
+            self.rank.abandon()  # else it and that of those who waited hold each other
 
     def _asked(self) -> str:
         return "one frame was" if len(self.numbers) == 1 else f"{len(self.numbers)} frames were"
