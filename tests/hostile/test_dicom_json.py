@@ -289,8 +289,8 @@ def test_a_table_begins_at_a_stored_value(first: object) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300, 10**400, None, "2", [], {}, True, -1, 1.5])
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_descriptors_of_tables(value: object, index: int) -> None:
-    descriptor = [2, 0, 16]
-    descriptor[index] = value  # type: ignore[call-overload]  # what a server may write there
+    descriptor: list[object] = [2, 0, 16]
+    descriptor[index] = value
     for tag in ("00281101", "00281102", "00281103"):
         with suppress(ImageLoadError):
             read_json(COLORED | {tag: {"vr": "US", "Value": descriptor}})

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pydicom.data
@@ -43,7 +43,7 @@ class KeptResources:
     def __init__(self) -> None:
         self.context: LoadContext | None = None
         self.made: Counter[Hashable] = Counter()
-        self._kept: dict[Hashable, object] = {}
+        self._kept: dict[Hashable, Any] = {}  # one type a key
 
     def once(
         self, key: Hashable, fetch: Callable[[LoadContext], Observable[T]], nbytes: Callable[[T], int]
@@ -54,7 +54,7 @@ class KeptResources:
         self, key: Hashable, fetch: Callable[[LoadContext], Observable[T]], nbytes: Callable[[T], int]
     ) -> Observable[T]:
         if key in self._kept:
-            return rx.just(self._kept[key])  # type: ignore[arg-type]  # one type a key
+            return rx.just(self._kept[key])
         assert self.context is not None
         self.made[key] += 1
 

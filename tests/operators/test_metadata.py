@@ -47,6 +47,9 @@ def read_file(path: Path) -> FileDataset:
         return dcmread(path, force=True)
 
 
+# ---- what the oracles say
+
+
 @cache
 def bundled() -> tuple[Path, ...]:
     """Images among pydicom's files, except those whose numbers pydicom itself refuses."""

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 import warnings
+from collections.abc import Generator
 from concurrent.futures import CancelledError
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,8 @@ async def elsewhere(session: Session) -> None:
 def left(session: Session) -> None:
     images = iter(session.stream(IDS))
     next(images)
-    images.close()  # type: ignore[attr-defined]  # it is a generator
+    assert isinstance(images, Generator)
+    images.close()
 
 
 async def left_elsewhere(session: Session) -> None:

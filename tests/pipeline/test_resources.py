@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from reactivex import operators as ops
@@ -89,8 +89,8 @@ class World:
     def _context(self, rank: RankCell, on_progress: Callable[[Progress], None]) -> LoadContext:
         self.ranks.append(rank)
         self.report.append(on_progress)
-        nothing: object = None
-        return LoadContext(nothing, nothing, nothing, DEFAULT_LIMITS)  # type: ignore[arg-type]  # nobody uses them here
+        nothing: Any = None  # nobody uses them here
+        return LoadContext(nothing, nothing, nothing, DEFAULT_LIMITS)
 
 
 def test_many_frames_cost_one_fetch_and_each_is_handed_over_as_it_comes() -> None:

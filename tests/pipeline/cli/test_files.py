@@ -73,7 +73,9 @@ def test_what_tiff_cannot_hold_is_refused(dtype: str, *, colour: bool) -> None:
 def test_raw_says_in_its_name_what_it_is(dtype: str, tmp_path: Path) -> None:
     pixels = values(dtype)
     path = Writer(tmp_path, Format.RAW).write(image_of(pixels), 1)
-    shape, name = re.fullmatch(r"1\.2\.3\.([0-9x]+)\.(\w+)\.raw", path.name).groups()  # type: ignore[union-attr]  # a mismatch fails the test
+    found = re.fullmatch(r"1\.2\.3\.([0-9x]+)\.(\w+)\.raw", path.name)
+    assert found is not None
+    shape, name = found.groups()
     read = np.frombuffer(path.read_bytes(), np.dtype(name).newbyteorder("<")).reshape(tuple(map(int, shape.split("x"))))
     np.testing.assert_array_equal(read, pixels)
 
