@@ -43,6 +43,10 @@ class EncodedFrame:
         """Size of the encoded bytes."""
         return len(self.data)
 
+    def timed(self, timings: Mapping[str, float]) -> EncodedFrame:
+        """The same frame with other timings."""
+        return EncodedFrame(self.metadata, self.data, timings, self.target, self.threads, self.searched)
+
     def __reduce__(self) -> tuple[type[EncodedFrame], tuple[object, ...]]:
         # Workers may be processes, and a memoryview does not travel.
         return EncodedFrame, (self.metadata, bytes(self.data), dict(self.timings), None, self.threads, self.searched)

@@ -91,10 +91,10 @@ class Image(FrameMetadata):
         Raises:
             DecodeError: The pixels are not rows × columns, or rows × columns × 3.
         """
-        image = object.__new__(cls)  # the usual way would name, and set, each of its many attributes by itself
-        found = vars(frame.metadata)
+        # The usual way would name each of its many attributes by itself.
+        image, put, found = object.__new__(cls), object.__setattr__, vars(frame.metadata)
         for name in _METADATA_NAMES:
-            object.__setattr__(image, name, found[name])
+            put(image, name, found[name])
         described = {
             "image_id": image_id,
             "pixels": frame.pixels,
@@ -106,7 +106,7 @@ class Image(FrameMetadata):
             **_samples(frame),
         }
         for name, value in described.items():
-            object.__setattr__(image, name, value)
+            put(image, name, value)
         image.__post_init__()
         return image
 
@@ -147,6 +147,8 @@ class Image(FrameMetadata):
         Those are the overlays embedded in the pixels, and its share of those for many frames.
         """
         own = self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+        if not self.overlays:  # mostly
+            return own
         return own + sum(
             overlay.nbytes // min(overlay.number_of_frames, self.number_of_frames) for overlay in self.overlays
         )

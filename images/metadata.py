@@ -125,7 +125,9 @@ class FrameMetadata:
 
     def changed(self, changes: Mapping[str, Any]) -> FrameMetadata:
         """A copy with other attributes; in a fifth of the time that `dataclasses.replace` takes for so many."""
-        copy = object.__new__(type(self))
+        copy, put = object.__new__(type(self)), object.__setattr__
         for name, value in vars(self).items():  # one by one, so that all copies share their table of names
-            object.__setattr__(copy, name, changes.get(name, value))
+            put(copy, name, value)
+        for name, value in changes.items():
+            put(copy, name, value)
         return copy

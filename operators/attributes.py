@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _LONGEST_VALUE = 0xFFFE  # PS3.5 section 7.1.2: of everything that is read as values here
+_UNSAID = frozenset({b"", b"UN"})
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
 
 
@@ -64,7 +65,7 @@ def texts(attributes: Attributes, keyword: str) -> tuple[str, ...]:
 
 def numbers(attributes: Attributes, keyword: str) -> tuple[float | None, ...]:
     """All values as finite numbers, `None` for what is not one."""
-    return tuple(_number(value) for value in attributes.values(keyword))
+    return tuple([_number(value) for value in attributes.values(keyword)])  # a list: this is asked for with every image
 
 
 def number(attributes: Attributes, keyword: str) -> float | None:
@@ -81,7 +82,7 @@ def integer(attributes: Attributes, keyword: str) -> int | None:
 
 def vector(attributes: Attributes, keyword: str, length: int) -> tuple[float, ...] | None:
     """Exactly `length` numbers, else `None`."""
-    found = tuple(value for value in numbers(attributes, keyword) if value is not None)
+    found = tuple([value for value in numbers(attributes, keyword) if value is not None])
     return found if len(found) == length else None
 
 
@@ -128,10 +129,10 @@ class WrittenAttributes:
             return ()
         if len(element.value) > _LONGEST_VALUE:
             raise SplitError(f"{keyword} has {len(element.value)} bytes, which its value representation does not allow")
-        vr = element.vr.decode("ascii") if element.vr not in {b"", b"UN"} else representation
-        if vr in _NUMBERS:
-            return _unpack(_NUMBERS[vr], element)
-        return tuple(part.strip(" \0") for part in decode_text(element.value, self.character_set).split("\\"))
+        code = _NUMBERS.get(representation if element.vr in _UNSAID else element.vr.decode("ascii"))
+        if code is not None:
+            return _unpack(code, element)
+        return [part.strip(" \0") for part in decode_text(element.value, self.character_set).split("\\")]
 
     def data(self, keyword: str) -> tuple[bytes, bool] | None:
         """The bytes of an attribute, as they were written."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +69,7 @@ class Decoder:
         """Import what `module:function` names; raises as `load`."""
         module, _, name = target.partition(":")
         try:
-            return getattr(import_module(module), name)
+            return getattr(__import__(module, fromlist=(name,)), name)  # which is quick where the module is here
         except (Exception, SystemExit) as error:
             if self.built_in:
                 raise
@@ -91,7 +90,10 @@ class TransferSyntax:
     @property
     def decoder(self) -> Decoder | None:
         """The decoder that is chosen when none is asked for; `None` where none is installed."""
-        return next((decoder for decoder in self.decoders if decoder.available), None)
+        for decoder in self.decoders:
+            if decoder.available:
+                return decoder
+        return None
 
     @property
     def available(self) -> bool:

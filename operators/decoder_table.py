@@ -133,8 +133,8 @@ def decoder_for(transfer_syntax_uid: str, prefer: str | Decoder | None = None) -
     if row is None:
         raise _unknown(transfer_syntax_uid)
     preferred = _named(row, prefer) if prefer else None
-    decoder = preferred or _first(row)
-    if decoder is None or not decoder.available:
+    decoder = _first(row) if preferred is None else preferred
+    if decoder is None or (decoder is preferred and not decoder.available):
         missing = (decoder or row.decoders[0]).install
         raise UnsupportedTransferSyntaxError(
             f"{row.name} ({row.uid}) needs a decoder that is not installed: pip install {missing}",
@@ -174,8 +174,9 @@ def _joined(row: TransferSyntax, more: Sequence[Decoder]) -> TransferSyntax:
 def _first(row: TransferSyntax) -> Decoder | None:
     """The first that is installed; which of several distributions' comes first is not for us to say."""
     decoder = row.decoder
-    claimed = {other.distribution for other in row.decoders} if decoder is not None and decoder.distribution else set()
-    if len(claimed) > 1:
+    if decoder is None or not decoder.distribution:
+        return decoder
+    if len({other.distribution for other in row.decoders}) > 1:
         names = ", ".join(f"{other.name} of {other.distribution}" for other in row.decoders)
         raise UnsupportedTransferSyntaxError(
             f"several distributions decode {row.name} ({row.uid}): {names}; say which by prefer_decoder=",

@@ -10,7 +10,7 @@ from cornerstream.images.errors import DecodeError
 from cornerstream.images.frames import DecodedFrame
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
 from cornerstream.operators.codecs.description import check_description, frame_shape, stored_dtype
-from cornerstream.operators.codecs.guards import translated
+from cornerstream.operators.codecs.guards import UNTRANSLATED, refused
 from cornerstream.operators.decoder_table import NATIVE, decoder_for
 from cornerstream.operators.fragments import check_fragment
 from cornerstream.operators.map_ordered import Ready, map_ordered
@@ -59,10 +59,14 @@ def decode_frame(
     check_description(frame.metadata, limits)
     if not frame.searched:
         check_fragment(bytes(frame.data))
-    with translated(decoder.name):
+    try:  # as `translated` does; a context manager of a generator costs more than a native frame's decoding
         if not decoder.built_in:
             _guard(frame, decoder)
         decoded = decoder.load()(frame)
+    except UNTRANSLATED:
+        raise
+    except BaseException as error:
+        raise refused(decoder.name, error) from error
     _check_result(decoded, decoder.name)
     pixels = decoded.pixels
     if frame.target is not None and pixels.ndim == 2 and decoded.photometric_interpretation in _GREY:

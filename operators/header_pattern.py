@@ -7,20 +7,20 @@ the byte is left to the parser, and teaches the pattern which values change.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cornerstream.operators.attributes import WrittenAttributes
 from cornerstream.operators.elements import EXPLICIT, LONG_VRS, SHORT_VRS, UNDEFINED, Element
 from cornerstream.operators.keywords import ATTRIBUTES, PIXEL_KEYWORDS, TAGS, TRANSFER_SYNTAX_UID
+from cornerstream.operators.metadata import InstanceMetadata
 from cornerstream.operators.metadata_memo import RESOLVED_TAGS
 from cornerstream.operators.own_attributes import OWN_TAGS, read_own
 from cornerstream.operators.part10 import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN, Part10Header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cornerstream.images.limits import Limits
 
@@ -49,6 +49,24 @@ class _Written(NamedTuple):
     end: int
 
 
+class _Piece(NamedTuple):
+    """Bytes that do not change, and the value behind them that does.
+
+    Attributes:
+        constant: Those bytes.
+        at: How many of them, with the length of the value.
+        length: Reads that length.
+        size: Bytes that it is written in.
+        own: The tag, where the value is an instance's own; else 0.
+    """
+
+    constant: bytes
+    at: int
+    length: Callable[[bytes, int], tuple[Any, ...]]
+    size: int
+    own: int
+
+
 class HeaderPattern:
     """What the headers that were read have in common; it belongs to whoever reads one series with it.
 
@@ -64,7 +82,7 @@ class HeaderPattern:
         self._written: list[_Written] = []
         self._values: dict[int, bytes] = {}
         self._changing: frozenset[int] = frozenset()
-        self._pieces: list[tuple[bytes, _Written]] = []
+        self._pieces: list[_Piece] = []
         self._rest = b""
         self._own: dict[int, Element] = {}
         self._character_set: tuple[str, ...] = ()
@@ -83,25 +101,24 @@ class HeaderPattern:
         if before is None:
             return None
         head = bytes(data[: min(before.pixel_start + _SLACK, self._limits.header_bytes)])
-        own, at, changed = dict(self._own), _PREAMBLE, set[int]()
-        for constant, value in self._pieces:
-            begin = at + len(constant) + value.length.size
-            if not head.startswith(constant, at) or begin > len(head):
+        at, end, changed = _PREAMBLE, len(head), dict[int, bytes]()
+        for constant, length_at, length_of, size, own in self._pieces:
+            begin = at + length_at
+            if begin > end or not head.startswith(constant, at):
                 return None
-            at = begin + value.length.unpack_from(head, begin - value.length.size)[0]
-            written = head[begin:at]
-            if value.tag in OWN_TAGS and written != self._values[value.tag]:
-                own[value.tag] = Element(value.vr, written, EXPLICIT)
-                changed.add(value.tag)
+            at = begin + length_of(head, begin - size)[0]
+            if own and head[begin:at] != self._own[own].value:
+                changed[own] = head[begin:at]
         start = at + len(self._rest) + _LONG.size
-        if start > len(head) or not head.startswith(self._rest, at):
+        if start > end or not head.startswith(self._rest, at):
             return None
         (length,) = _LONG.unpack_from(head, start - _LONG.size)
         if (length == UNDEFINED) != (before.pixel_length is None):
             return None
         self._misses = 0
-        changes = read_own(WrittenAttributes(own, self._limits, self._character_set), changed)
-        metadata = replace(before.metadata, shared=before.metadata.shared.changed(changes))
+        elements = self._own | {tag: Element(self._own[tag].vr, value, EXPLICIT) for tag, value in changed.items()}
+        changes = read_own(WrittenAttributes(elements, self._limits, self._character_set), changed)
+        metadata = InstanceMetadata(before.metadata.shared.changed(changes))  # plain ones have no groups
         return Part10Header(metadata, start, None if length == UNDEFINED else length)
 
     def learn(self, data: bytes | memoryview, header: Part10Header) -> None:
@@ -137,7 +154,10 @@ class HeaderPattern:
         self._pieces, at = [], _PREAMBLE
         for one in self._written:
             if one.tag in self._changing:
-                self._pieces.append((head[at : one.start], one))
+                size, own = one.length.size, one.tag if one.tag in OWN_TAGS else 0
+                self._pieces.append(
+                    _Piece(head[at : one.start], one.start - at + size, one.length.unpack_from, size, own)
+                )
                 at = one.end
         self._rest = head[at : self._written[-1].start]
 

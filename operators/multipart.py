@@ -62,6 +62,7 @@ class MultipartSplitter:
         self._count = 0
         self._fed = len(self._buffer)
         self._headers: Mapping[str, str] = {"content-type": content_type}
+        self._block: bytes | None = None
         self._body = (bodies if boundary is None else PartBody)(self._headers, limits, self._rooms)
         self._done: list[Part] = []
 
@@ -218,7 +219,8 @@ class MultipartSplitter:
         self._count += 1
         if self._count > self._limits.parts:
             raise LimitError(f"more than limits.parts={self._limits.parts} parts")
-        self._headers = parse_headers(block, self._limits)
+        if block != self._block:  # else it says what the one before said
+            self._headers, self._block = parse_headers(block, self._limits), block
         if self._headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
             raise SplitError("a part is multipart itself, which DICOMweb does not use (PS3.18 section 8.6.1.2)")
         self._body = self._bodies(self._headers, self._limits, self._rooms)

@@ -65,8 +65,8 @@ def native_layout(header: Part10Header) -> NativeLayout:
     metadata = header.metadata.shared
     frame_bits = frame_bits_of(metadata, header.pixel_length // metadata.number_of_frames)
     wanted = -(-frame_bits * metadata.number_of_frames // 8)
-    description = f"{metadata.number_of_frames} × {metadata.rows} × {metadata.columns} pixels"
     if header.pixel_length < wanted:
+        description = f"{metadata.number_of_frames} × {metadata.rows} × {metadata.columns} pixels"
         raise SplitError(f"{metadata.pixel_keyword} has {header.pixel_length} bytes, but {description} need {wanted}")
     if metadata.photometric_interpretation in _HALF_CHROMA:
         _check_chroma(metadata, header.pixel_length, wanted)

@@ -191,7 +191,8 @@ def parse_headers(block: bytes, limits: Limits = DEFAULT_LIMITS) -> dict[str, st
     if len(lines) > limits.part_headers:
         raise LimitError(f"a part has more than limits.part_headers={limits.part_headers} header lines")
     headers: dict[str, str] = {}
-    for line in _unfolded(lines):
+    is_folded = b"\r\n " in block or b"\r\n\t" in block or block.startswith((b" ", b"\t"))
+    for line in _unfolded(lines) if is_folded else lines:
         match = _HEADER_LINE.match(line)
         if match is None:
             raise SplitError(f"not a header line of a part: {line[:60]!r}")

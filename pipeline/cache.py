@@ -68,7 +68,7 @@ class ByteCache(Generic[V]):
         return len(self._free) + len(self._pinned)
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._pinned or key in self._free
+        return key in self._free or (bool(self._pinned) and key in self._pinned)  # a key's hash is not for nothing
 
     def __repr__(self) -> str:
         return f"<ByteCache {len(self)} values, {self.nbytes:,} of {self.shared.total:,} bytes>"
@@ -85,9 +85,11 @@ class ByteCache(Generic[V]):
 
     def get(self, key: Hashable) -> V | None:
         """The value, which becomes the most recently used; `None` if it is not there."""
-        entry = self._pinned.get(key)
-        if entry is None and key in self._free:
-            entry = self._free[key] = self._free.pop(key)
+        entry = self._free.pop(key, None)
+        if entry is not None:
+            self._free[key] = entry
+        elif self._pinned:
+            entry = self._pinned.get(key)
         if entry is None:
             self.misses += 1
             return None
@@ -95,26 +97,33 @@ class ByteCache(Generic[V]):
         self.hits += 1
         return entry.value
 
-    def put(self, key: Hashable, value: V, *, ahead: bool = False) -> None:
+    def put(self, key: Hashable, value: V, *, ahead: bool = False) -> bool:
         """Keep a value if it fits at all; others leave for it.
 
         Args:
             key: Its key.
             value: Its value.
             ahead: Nobody waits for it: on a viewport's series it is kept only if nothing nearer has to go.
+
+        Returns:
+            It is kept.
         """
-        self.discard(key)
+        if key in self:
+            self.discard(key)
         entry = _Entry(value, self._size(value), self.shared.tick())
         if key in self._pins:
             self._hold(key, entry)
-        elif self.shared.nbytes + entry.nbytes <= self.shared.total:
+            return True
+        if self.shared.nbytes + entry.nbytes <= self.shared.total:
             self._let(key, entry)
-        elif entry.nbytes + self.shared.pinned_bytes <= self.shared.total:
+            return True
+        if entry.nbytes + self.shared.pinned_bytes <= self.shared.total:
             distance = self.shared.distance(key) if ahead else float("inf")
             if self.shared.make_room(entry.nbytes, self._weighed(distance, entry) if isfinite(distance) else -1.0):
                 self._let(key, entry)
-            else:
-                self.refused += 1
+                return True
+            self.refused += 1
+        return False
 
     def discard(self, key: Hashable) -> None:
         """Forget a value; its pins stay in force for the next one of that key."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
-    from cornerstream.images.load_object import Progress
     from cornerstream.ranks import RankCell
     from cornerstream.sharing import SharedLoads
 
@@ -35,7 +34,7 @@ def source_of(loads: SharedLoads, rank: RankCell, image_id: ImageId) -> Observab
     """
 
     def subscribe(observer: ObserverBase[Image], _: SchedulerBase | None = None) -> DisposableBase:
-        member = Member(image_id, observer, rank, keep=True, progress=_NOBODY)
+        member = Member(image_id, observer, rank, keep=True)
         under_way = loads.rank_of(image_id)
         if under_way is not None and isinstance(rank, BestRank) and rank.works_for(under_way):
             observer.on_error(ImageLoadError("it is computed from itself", image_id=image_id))
@@ -57,16 +56,3 @@ class _Place(DisposableBase):
 
     def dispose(self) -> None:
         self._loads.leave(self._member)
-
-
-class _Nobody:
-    """Hears of no bytes: those of a source are its own load's."""
-
-    def on_next(self, progress: Progress) -> None:
-        """Nobody looks at them here."""
-
-    def on_completed(self) -> None:
-        """Nor at their end."""
-
-
-_NOBODY = _Nobody()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reactivex.disposable import Disposable
 
+from cornerstream.images.frames import EncodedFrame
 from cornerstream.images.stage import Stage, follow
 from cornerstream.ranks import Lane
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from reactivex.abc import DisposableBase, ObserverBase, SchedulerBase
 
     from cornerstream.cache import ByteCache
-    from cornerstream.images.frames import EncodedFrame
     from cornerstream.images.image_id import ImageId
     from cornerstream.ranks import RankCell
 
@@ -38,7 +37,7 @@ def is_smaller(frame: EncodedFrame) -> bool:
 
 def detached(frame: EncodedFrame) -> EncodedFrame:
     """A frame that keeps no memory but its own alive, and that took no time."""
-    return replace(frame, data=bytes(frame.data), timings={}, target=None)
+    return EncodedFrame(frame.metadata, bytes(frame.data), {}, None, frame.threads, frame.searched)
 
 
 class FrameTier:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from cornerstream.images.display import to_modality
 from cornerstream.images.errors import DecodeError, LimitError
 from cornerstream.images.pixel_target import PixelTarget
 from cornerstream.images.volume import Place as PlaceInSpace
+from cornerstream.members import Member
 from cornerstream.ranks import Lane, Rank, RankCell
 from cornerstream.stream_order import plan_of
 from cornerstream.stream_window import Bounds, ImageFailure, Window
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cornerstream.engine import Engine
-    from cornerstream.image_stream import LoadMaker
     from cornerstream.images.image import Image
+    from cornerstream.images.image_id import ImageId
     from cornerstream.images.limits import Limits
+    from cornerstream.images.subscriptions import Observer
     from cornerstream.load import Load
     from cornerstream.series import Series
     from cornerstream.stream_order import Place
@@ -37,6 +39,16 @@ _AT_ONCE = (
     1 << 20
 )  # bytes of modality values that are computed on the loop: it takes less time than the way to a worker
 _BLOCK = 1 << 20  # bytes of the array that are computed at once
+
+
+class LoadMaker(Protocol):
+    """Makes a load of the session."""
+
+    def __call__(
+        self, image_id: ImageId, rank: Rank, /, *, keep: bool, target: PixelTarget | None, reads: bool
+    ) -> Load:
+        """A load at a rank, its pixels where they are wanted."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class ArrayRun:
 
     Args:
         engine: Whose lanes, workers and limits hold.
-        load: Makes a load of the session.
+        load: Makes a load of the session, of its first image.
         series: What is loaded.
         wish: What array is wanted.
         board: Shows how far it is.
@@ -104,7 +116,7 @@ class ArrayRun:
             with upcoming:
                 places = iter(plan)
                 await self._begin(next(places), upcoming, meter)
-                self._window = Window(places, lambda place: self._make(upcoming, place), _BOUNDS)
+                self._window = Window(places, self._engine.loads, partial(self._want, upcoming), _BOUNDS)
                 await self._fill(self._window, meter)
             assert self._array is not None
             return self._array
@@ -162,12 +174,12 @@ class ArrayRun:
         if filled is not out:  # the worker is a process, and filled a copy
             np.copyto(out, filled)
 
-    def _make(self, upcoming: Upcoming, place: Place) -> Load:
+    def _want(self, upcoming: Upcoming, place: Place, observer: Observer[Image]) -> Member:
         rank = Rank(self._wish.lane, upcoming.position)
         upcoming.position += 1
         assert self._array is not None
         target = None if self._wish.modality else PixelTarget(self._array[place.index])
-        return self._load(place.image_id, rank, keep=False, target=target, reads=True)
+        return Member(place.image_id, observer, RankCell(rank), keep=False, target=target, reads=True)
 
     def _under_way(self) -> int:
         first = 0 if self._first is None else self._first.bytes_received

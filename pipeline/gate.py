@@ -113,6 +113,8 @@ class WaitingList(Generic[T]):
 
     def first(self) -> RankCell | None:
         """Whose turn it is."""
+        if not self._waiting:
+            return None
         first = self._heap.first()
         return None if first is None else first.rank
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from cornerstream.ranks import Lane, Rank
+from cornerstream.members import Member
+from cornerstream.ranks import Lane, Rank, RankCell
 from cornerstream.stream_faces import StreamFaces
 from cornerstream.stream_window import ImageFailure, Window
 
@@ -18,27 +19,17 @@ if TYPE_CHECKING:
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
     from cornerstream.images.pixel_target import PixelTarget
-    from cornerstream.load import Load
+    from cornerstream.images.subscriptions import Observer
     from cornerstream.series import Series
     from cornerstream.stream_faces import Loop
     from cornerstream.stream_order import Place, Plan
     from cornerstream.stream_progress import Meter, ProgressBoard, StreamProgress
-    from cornerstream.stream_window import Bounds
+    from cornerstream.stream_window import Bounds, Loads
     from cornerstream.wanted import Upcoming
 
 T = TypeVar("T")
 R = TypeVar("R")
 V = TypeVar("V")
-
-
-class LoadMaker(Protocol):
-    """Makes a load of the session."""
-
-    def __call__(
-        self, image_id: ImageId, rank: Rank, /, *, keep: bool, target: PixelTarget | None, reads: bool
-    ) -> Load:
-        """A load at a rank, its pixels where they are wanted."""
-        ...
 
 
 class Source(Protocol):
@@ -98,7 +89,7 @@ class ImageStream(StreamFaces[T], Generic[T]):
     Args:
         loop: Where it runs.
         source: What it is of.
-        load: Makes a load at a rank.
+        loads: The session's.
         options: How loads are made.
         choose: Gives what is handed over of an image or a failure, `None` to leave it out, or raises.
         board: Shows how far it is.
@@ -111,14 +102,14 @@ class ImageStream(StreamFaces[T], Generic[T]):
         self,
         loop: Loop,
         source: Source,
-        load: LoadMaker,
+        loads: Loads,
         options: StreamOptions,
         choose: Callable[[Image | ImageFailure], T | None],
         board: ProgressBoard,
     ) -> None:
         super().__init__(loop, lambda: self._run(_value_of))
         self._source = source
-        self._load = load
+        self._loads = loads
         self._options = options
         self._choose = choose
         self._board = board
@@ -146,7 +137,7 @@ class ImageStream(StreamFaces[T], Generic[T]):
             meter.total = len(plan)
             upcoming = self._options.announce(plan.image_ids, self._options.lane, plan.series)
             with upcoming:
-                window = Window(plan, partial(self._make, upcoming), self._options.bounds)
+                window = Window(plan, self._loads, partial(self._want, upcoming), self._options.bounds)
                 window.start()
                 while window:
                     place, value = await self._take(window, meter)
@@ -173,13 +164,13 @@ class ImageStream(StreamFaces[T], Generic[T]):
         self._board.changed(meter)
         return place, self._choose(outcome)
 
-    def _make(self, upcoming: Upcoming, place: Place) -> Load:
+    def _want(self, upcoming: Upcoming, place: Place, observer: Observer[Image]) -> Member:
         first = not upcoming.position and self._options.lane == Lane.PREFETCH
         # Nothing of what follows is asked for before the first image is here: somebody waits for that one.
         rank = Rank(Lane.INTERACTION if first else self._options.lane, upcoming.position)
         upcoming.position += 1
-        target = self._options.targets(place)
-        return self._load(place.image_id, rank, keep=self._options.keep, target=target, reads=True)
+        target, keep = self._options.targets(place), self._options.keep
+        return Member(place.image_id, observer, RankCell(rank), keep=keep, target=target, reads=True)
 
 
 def raising(outcome: Image | ImageFailure) -> Image:

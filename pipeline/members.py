@@ -34,10 +34,10 @@ class Member:
 
     Args:
         image_id: What it wants.
-        observer: Who receives images, completion or an error.
+        observer: Who receives images, completion or an error; one with `on_cancelled` hears of the session's end as well.
         rank: How soon it wants it; may change.
         keep: The complete image goes into the cache.
-        progress: Hears of bytes as they come, and of the end.
+        progress: Hears of bytes as they come, and of the end; `None` where nobody asks.
         target: Where it wants the pixels.
         reads: It looks at the image whatever its lane, as a stream does that runs in the lane of prefetch.
     """
@@ -51,7 +51,7 @@ class Member:
         rank: RankCell,
         *,
         keep: bool,
-        progress: ProgressObserver,
+        progress: ProgressObserver | None = None,
         target: PixelTarget | None = None,
         reads: bool = False,
     ) -> None:

@@ -83,6 +83,7 @@ class _CountedResponse:
         self._trace = trace
         self._on_progress = on_progress
         self._received = 0
+        self._promised = response.content_length
 
     @property
     def status(self) -> int:
@@ -94,7 +95,7 @@ class _CountedResponse:
 
     @property
     def content_length(self) -> int | None:
-        return self._response.content_length
+        return self._promised
 
     @property
     def into(self) -> ReadInto | None:
@@ -102,7 +103,7 @@ class _CountedResponse:
         return None if into is None else partial(self._read_into, into)
 
     async def _read_into(self, into: ReadInto, room: memoryview) -> int:
-        if self._received:
+        if self._received and self._passage.is_in_the_way:
             await self._passage.clear()
         count = await into(room)
         if count:
@@ -116,14 +117,15 @@ class _CountedResponse:
             async for chunk in chunks:
                 self._count(len(chunk))
                 yield chunk
-                await self._passage.clear()
+                if self._passage.is_in_the_way:
+                    await self._passage.clear()
         self._end()
 
     def _count(self, nbytes: int) -> None:
         self._counters.chunk(self._trace, nbytes, first=not self._received)
         self._received += nbytes
         self._passage.received(nbytes)
-        self._on_progress(Progress(self._received, self._response.content_length))
+        self._on_progress(Progress(self._received, self._promised))
 
     def _end(self) -> None:
         self._passage.complete = True
@@ -131,4 +133,4 @@ class _CountedResponse:
 
     def close(self) -> None:
         """Count what the server had promised and need not send."""
-        self._counters.bytes_spared += max(0, (self._response.content_length or 0) - self._received)
+        self._counters.bytes_spared += max(0, (self._promised or 0) - self._received)

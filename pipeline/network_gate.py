@@ -140,7 +140,7 @@ class NetworkGate:
 
     async def clear(self, passage: Passage) -> None:
         """Wait while the user waits for something else of the passage's origin."""
-        while self._is_in_the_way(passage):
+        while self.is_in_the_way(passage):
             with suppress(TimeoutError):  # an urgent answer that falls silent holds nobody up, and tells nobody
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await self._changed.wait()
@@ -208,12 +208,12 @@ class NetworkGate:
                 return rank, origin
         return None
 
-    def _is_in_the_way(self, passage: Passage) -> bool:
-        first, now = passage.origin.waiters.first(), self._clock()
+    def is_in_the_way(self, passage: Passage) -> bool:
+        """The user waits for something else of the passage's origin."""
+        first, others = passage.origin.waiters.first(), passage.origin.host.transfers - {passage.transfer}
         if first is not None and first.value.lane == Lane.INTERACTION:
             return True
-        others = passage.origin.host.transfers - {passage.transfer}
-        return any(transfer.holds_back(now) for transfer in others)
+        return bool(others) and any(transfer.holds_back(self._clock()) for transfer in others)
 
     def _has_slot(self, lane: Lane) -> bool:
         return self.held < (self._usable if lane >= Lane.PREFETCH else self.slots)
@@ -281,10 +281,14 @@ class Passage:
             self._rests = False
             self._gate.go_on(self)
 
+    @property
+    def is_in_the_way(self) -> bool:
+        """It is a long answer, and the user waits for something else."""
+        return self.transfer.bulk and self._gate.is_in_the_way(self)
+
     async def clear(self) -> None:
-        """A long answer waits while it would be in the way of what the user waits for."""
-        if self.transfer.bulk:
-            await self._gate.clear(self)
+        """Wait while it is in the way."""
+        await self._gate.clear(self)
 
     def answered(self, content_length: int | None) -> None:
         """The header came."""

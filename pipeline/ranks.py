@@ -107,7 +107,11 @@ class BestRank(RankCell):
             if cell.trace is not None:
                 cell.trace.follow(self.trace)
             cell.watch(push)
-            push()
+            if self._heap:
+                push()
+            else:  # mostly: it is alone
+                self._heap.append((cell.value, self._pushed, cell))
+                self.change(cell.value)
 
     def leave(self, cell: RankCell) -> None:
         """Count a cell out; none is counted in any longer after `abandon`."""

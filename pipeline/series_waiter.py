@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -60,4 +59,4 @@ class SeriesWaiter(Waiter[Any]):
 
     def timed(self, frame: EncodedFrame) -> EncodedFrame:
         """The frame, which took as long as it was waited for."""
-        return replace(frame, timings={"fetch": perf_counter() - self._begun})
+        return frame.timed({"fetch": perf_counter() - self._begun})

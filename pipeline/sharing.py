@@ -11,10 +11,11 @@ from reactivex.scheduler import CurrentThreadScheduler
 from cornerstream.images.errors import ImageLoadError, ObserverError
 from cornerstream.images.metadata import ImageQuality
 from cornerstream.operators.bridge import running_tasks
-from cornerstream.ranks import BestRank, Lane
+from cornerstream.ranks import Lane
+from cornerstream.shared_load import SharedLoad
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from reactivex.abc import DisposableBase
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from cornerstream.images.pixel_target import PixelTarget
     from cornerstream.images.subscriptions import Observer
     from cornerstream.members import Member
-    from cornerstream.ranks import RankCell
+    from cornerstream.ranks import BestRank, RankCell
 
 
 class Source(Protocol):
@@ -64,7 +65,8 @@ class SharedLoads:
         self._tasks = tasks
         self._report = report
         self._on_failure = on_failure
-        self._loads: dict[Hashable, _Load] = {}
+        self._loads: dict[Hashable, SharedLoad] = {}
+        self._idle: Callable[[], bool] | None = None
         self.closed = False
 
     def __len__(self) -> int:
@@ -125,23 +127,32 @@ class SharedLoads:
         self.closed = True
         for load in tuple(self._loads.values()):
             for member in tuple(load.members):
+                on_cancelled = getattr(member.observer, "on_cancelled", None)
                 self.leave(member)
+                if on_cancelled is not None:
+                    self._guarded(member, on_cancelled)
 
     def _make(self, member: Member) -> None:
         """Start a load; one with a target is its member's alone."""
         if member.target is not None:
             member.key = member  # nobody else can have what is written into its memory
-        load = self._loads[member.key] = _Load(member.image_id, member.key, member.target, self)
+        load = self._loads[member.key] = SharedLoad(member.image_id, member.key, member.target, self)
         load.join(member)
         self._counters.queued(load.rank.trace, member.rank.value.lane)
-        if CurrentThreadScheduler.singleton().schedule_required():
+        if self._is_outside():
             self._begin(load)
         else:
             # Inside somebody's subscribe Rx would put off what sources such as `just` emit until that has returned, and
             # the tasks they lead to would begin unseen by the session.
             asyncio.get_running_loop().call_soon(self._begin, load)
 
-    def _begin(self, load: _Load) -> None:
+    def _is_outside(self) -> bool:
+        """Nobody is in the middle of a subscribe of Rx, on this thread."""
+        if self._idle is None:
+            self._idle = CurrentThreadScheduler.singleton().get_trampoline().idle  # the loop's thread stays the same
+        return self._idle()
+
+    def _begin(self, load: SharedLoad) -> None:
         if self._loads.get(load.key) is not load:
             return  # everybody has left again
         token = running_tasks.set(self._tasks)
@@ -153,40 +164,43 @@ class SharedLoads:
         finally:
             running_tasks.reset(token)
 
-    def _on_progress(self, load: _Load, progress: Progress) -> None:
+    def _on_progress(self, load: SharedLoad, progress: Progress) -> None:
         for member in tuple(load.members):
             member.rank.received = load.rank.trace.received
-            self._guarded(member, partial(member.progress.on_next, progress))
+            if member.progress is not None:
+                self._guarded(member, partial(member.progress.on_next, progress))
 
-    def publish(self, load: _Load, image: Image) -> None:
+    def publish(self, load: SharedLoad, image: Image) -> None:
         """Hand an image on to everybody."""
         load.latest = image
         for member in tuple(load.members):
             self._deliver(member, image)
 
-    def end(self, load: _Load, error: BaseException | None) -> None:
+    def end(self, load: SharedLoad, error: BaseException | None) -> None:
         """A load has ended; everybody hears how."""
         if self._loads.get(load.key) is load:
             del self._loads[load.key]
-        load.let_go()
-        members, latest = tuple(load.members), load.latest
-        keep, ahead = any(member.keep for member in members), load.rank.value.lane >= Lane.PREFETCH
-        for member in members:
-            load.leave(member)
+        ahead, latest = load.rank.value.lane >= Lane.PREFETCH, load.latest
+        members = load.let_go()
         if error is None and latest is None:
             error = ImageLoadError("the loader completed without an image")
-        if error is None and latest is not None:
-            if keep and latest.quality >= ImageQuality.COMPLETE:
-                self._cache.put(load.image_id, latest, ahead=ahead)
-            read, kept = any(member.reads for member in members), load.image_id in self._cache
-            self._counters.completed(load.rank.trace, latest, read=read, kept=kept)
+        typed = None if error is None else _typed(error, load.image_id)
+        if typed is None and latest is not None:
+            self._keep(load, latest, members, ahead=ahead)
         else:
             self._on_failure(load.image_id)
-        typed = None if error is None else _typed(error, load.image_id)
         if typed is not None and members:
             self._counters.failed(load.rank.trace, typed)
         for member in members:
             self._end(member, typed)
+
+    def _keep(self, load: SharedLoad, image: Image, members: Sequence[Member], *, ahead: bool) -> None:
+        """Count a complete image, and keep it if somebody wants that."""
+        keep = read = False
+        for member in members:
+            keep, read = keep or member.keep, read or member.reads
+        kept = keep and image.quality >= ImageQuality.COMPLETE and self._cache.put(load.image_id, image, ahead=ahead)
+        self._counters.completed(load.rank.trace, image, read=read, kept=kept)
 
     def _deliver(self, member: Member, image: Image) -> bool:
         """Hand an image on; true while the subscriber wants more.
@@ -218,7 +232,8 @@ class SharedLoads:
     def _end(self, member: Member, error: ImageLoadError | None) -> None:
         observer, member.observer = member.observer, None
         if observer is not None:
-            self._guarded(member, member.progress.on_completed)
+            if member.progress is not None:
+                self._guarded(member, member.progress.on_completed)
             self._guarded(member, observer.on_completed if error is None else partial(observer.on_error, error))
 
     def _guarded(self, member: Member, tell: Callable[[], None]) -> None:
@@ -227,59 +242,6 @@ class SharedLoads:
             tell()
         except Exception as raised:  # noqa: BLE001 - the loads must outlive any handler; the report makes it heard
             self._report(f"{member.image_id.shown}: a subscriber's handler raised, or there was no on_error", raised)
-
-
-class _Load:
-    """One load in flight; the observer of its source."""
-
-    __slots__ = ("_over", "_owner", "_upstream", "image_id", "key", "latest", "members", "rank", "target")
-
-    def __init__(self, image_id: ImageId, key: Hashable, target: PixelTarget | None, owner: SharedLoads) -> None:
-        self.image_id = image_id
-        self.key = key
-        self.target = target
-        self.members: list[Member] = []
-        self.rank = BestRank(image_id)
-        self.latest: Image | None = None
-        self._owner = owner
-        self._upstream: DisposableBase | None = None
-        self._over = False
-
-    def on_next(self, image: Image) -> None:
-        self._owner.publish(self, image)
-
-    def on_error(self, error: Exception) -> None:
-        self._owner.end(self, error)
-
-    def on_completed(self) -> None:
-        self._owner.end(self, None)
-
-    def hold(self, upstream: DisposableBase) -> None:
-        """Keep what disposes the source; it may have ended, or everybody left, while it was being subscribed to."""
-        if self._over:
-            upstream.dispose()
-        else:
-            self._upstream = upstream
-
-    def let_go(self) -> None:
-        """Keep nothing of a source that has ended: it holds its observer, and would live until the collector came."""
-        self._over = True
-        self._upstream = None
-
-    def dispose(self) -> None:
-        self._over = True
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.dispose()
-
-    def join(self, member: Member) -> None:
-        self.members.append(member)
-        self.rank.join(member.rank)
-
-    def leave(self, member: Member) -> None:
-        self.members.remove(member)
-        self.rank.leave(member.rank)
-        member.rank.received = self.rank.trace.received
 
 
 def _typed(error: BaseException, image_id: ImageId) -> ImageLoadError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from reactivex.disposable import Disposable, SerialDisposable
@@ -112,6 +113,18 @@ class Meter:
             seconds_left=None if left is None or not images_per_second else left / images_per_second,
         )
 
+    def counted(self, last: StreamProgress) -> StreamProgress:
+        """What was seen last, with what is counted without looking; from any thread."""
+        return replace(
+            last,
+            images_total=self.total,
+            images_done=self.done,
+            images_failed=self.failed,
+            images_ahead=self.ahead,
+            pixel_bytes=self.pixel_bytes,
+            bytes_received=max(last.bytes_received, self.received),
+        )
+
 
 class ProgressBoard:
     """Shows the progress of the run that began last, to whoever looks.
@@ -132,37 +145,47 @@ class ProgressBoard:
         self._listeners: Listeners[StreamProgress] = Listeners(host, self._on_change)
         self._meter: Meter | None = None
         self._last = StreamProgress()
+        self._looked = 0.0
         self._ended = False
         self._tick = SerialDisposable()
         self.observable = self._listeners.observable
 
     @property
     def now(self) -> StreamProgress:
-        """How far the run is; from another thread than the loop's, as it was after its last image."""
-        if self._meter is not None and not self._ended and self._host.is_current():
-            self._last = self._meter.look()
+        """How far the run is; from another thread than the loop's, its bytes and its pace as they were a moment ago."""
+        meter = self._meter
+        if meter is None or self._ended:
+            return self._last
+        if not self._host.is_current():
+            return meter.counted(self._last)
+        self._last = meter.look()
         return self._last
 
     def begin(self, bytes_under_way: Callable[[], int]) -> Meter:
         """A run begins; its meter."""
         self._meter, self._ended = Meter(self._clock, bytes_under_way), False
-        self.changed(self._meter)
+        self._look(self._meter)
         self._watch()
         return self._meter
 
     def changed(self, meter: Meter) -> None:
-        """A meter stands elsewhere."""
-        if meter is self._meter and not self._ended:
-            self._last = meter.look()
-            self._listeners.tell(self._last)
+        """A meter stands elsewhere. While nobody listens it is looked at now and then: that costs more than a small image."""
+        heard = self._listeners.heard or perf_counter() - self._looked > _TICK_SECONDS
+        if heard and meter is self._meter and not self._ended:
+            self._look(meter)
 
     def end(self, meter: Meter) -> None:
         """A run is over, however."""
         if meter is self._meter and not self._ended:
-            self.changed(meter)
+            self._look(meter)
             self._ended = True
             self._listeners.complete()
             self._watch()
+
+    def _look(self, meter: Meter) -> None:
+        self._looked = perf_counter()
+        self._last = meter.look()
+        self._listeners.tell(self._last)
 
     def _clock(self) -> float:
         return self._scheduler.to_seconds(self._scheduler.now)

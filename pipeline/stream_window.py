@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cornerstream.images.errors import ImageLoadError
 
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
 
     from cornerstream.images.image import Image
     from cornerstream.images.image_id import ImageId
-    from cornerstream.load import Load
+    from cornerstream.images.subscriptions import Observer
+    from cornerstream.members import Member
     from cornerstream.series import Series
     from cornerstream.stream_order import Place
 
@@ -59,19 +59,41 @@ class Bounds:
             raise ValueError(f"ahead is at least 1 image and ahead_bytes at least 1, not {self.images}, {self.nbytes}")
 
 
+class Loads(Protocol):
+    """The loads of a session."""
+
+    def join(self, member: Member, /) -> None:
+        """Answer a member, or let it wait."""
+        ...
+
+    def leave(self, member: Member, /) -> None:
+        """Let it wait no longer."""
+        ...
+
+
 class Window:
     """Loads that are under way, or wait to be read. Touched on the loop only.
 
+    Each is a member of the session's loads itself: a load object, which can be handed to others, costs more than the rest.
+
     Args:
         places: What to load, in order.
-        load: Makes the load of a place; it starts here.
+        loads: Where.
+        want: Makes the member that wants the image of a place.
         bounds: How many at once.
     """
 
-    def __init__(self, places: Iterable[Place], load: Callable[[Place], Load], bounds: Bounds) -> None:
+    def __init__(
+        self,
+        places: Iterable[Place],
+        loads: Loads,
+        want: Callable[[Place, Observer[Image]], Member],
+        bounds: Bounds,
+    ) -> None:
         self._places = iter(places)
         self._next = next(self._places, None)
-        self._load = load
+        self._loads = loads
+        self._want = want
         self._bounds = bounds
         self._ahead: dict[_Ahead, None] = {}
         self._arrived: deque[_Ahead] = deque()
@@ -80,7 +102,7 @@ class Window:
         self._changed: asyncio.Future[None] | None = None
         self._unbroken = 0
         self._head_start: asyncio.TimerHandle | None = None
-        self.begun = 0
+        self._filling = False
 
     def __len__(self) -> int:
         return len(self._ahead)
@@ -91,7 +113,7 @@ class Window:
     @property
     def bytes_received(self) -> int:
         """Encoded bytes that came for the loads ahead."""
-        return sum([ahead.load.bytes_received for ahead in self._ahead])  # a list: this is asked for with every image
+        return sum([ahead.bytes_received for ahead in self._ahead])  # a list: this is asked for with every image
 
     def start(self) -> None:
         """Start the first load; the others when it is here, or has had its time, and not in its way."""
@@ -110,12 +132,18 @@ class Window:
             self.fill()
 
     def _fill(self, most: int) -> None:
-        while self._next is not None and len(self._ahead) < most:
-            expected = self._next.series.image_bytes or self._largest
-            if self._ahead and self._nbytes + expected > self._bounds.nbytes:
-                return
-            place, self._next = self._next, next(self._places, None)
-            self._begin(place, expected)
+        if self._filling:
+            return  # what has begun here was in the cache, and there may be room for the next already
+        self._filling = True
+        try:
+            while self._next is not None and len(self._ahead) < most:
+                expected = self._next.series.image_bytes or self._largest
+                if self._ahead and self._nbytes + expected > self._bounds.nbytes:
+                    return
+                place, self._next = self._next, next(self._places, None)
+                self._begin(place, expected)
+        finally:
+            self._filling = False
 
     async def take(self) -> tuple[Place, Image | ImageFailure, int]:
         """The next image, or why it could not be had, with its place and the bytes that came for it.
@@ -131,10 +159,9 @@ class Window:
             self._unbroken = 0
             self._changed = asyncio.get_running_loop().create_future()
             await self._changed
-        self._weigh(ahead)
         self._nbytes -= ahead.nbytes
         del self._ahead[ahead]
-        return ahead.place, ahead.outcome(), ahead.load.bytes_received
+        return ahead.place, ahead.outcome(), ahead.bytes_received
 
     def close(self) -> None:
         """Cancel what is ahead."""
@@ -144,62 +171,83 @@ class Window:
             self._head_start = None
         self._arrived.clear()
         for one in ahead:
-            one.load.cancel()
-            if one.future.done() and not one.future.cancelled():
-                one.future.exception()  # looked at, so that nobody reports it
+            if one.signal is None:
+                self._loads.leave(one.member)
 
     def _begin(self, place: Place, expected: int) -> None:
-        load = self._load(place)
-        ahead = _Ahead(place, load, load.begin(), expected)
+        ahead = _Ahead(place, self, expected)
         self._ahead[ahead] = None
         self._nbytes += expected
-        self.begun += 1
-        ahead.future.add_done_callback(partial(self._on_done, ahead))
+        ahead.member = self._want(place, ahead)
+        self._loads.join(ahead.member)
 
     def _first(self) -> _Ahead | None:
         """What is to be handed over next, if it is here."""
         if not self._bounds.in_order:
             return self._arrived.popleft() if self._arrived else None
         first = next(iter(self._ahead), None)
-        return first if first is not None and first.future.done() else None
+        return first if first is not None and first.signal is not None else None
 
-    def _on_done(self, ahead: _Ahead, _: object) -> None:
+    def ended(self, ahead: _Ahead, nbytes: int) -> None:
+        """A load has ended; an image that is here counts with its true size."""
         if ahead in self._ahead:
-            self._weigh(ahead)
+            grown, ahead.nbytes = nbytes - ahead.nbytes, nbytes
+            self._nbytes += grown
+            self._largest = max(self._largest, nbytes)
             if not self._bounds.in_order:
                 self._arrived.append(ahead)
-            self.fill()
+            if grown < 0:
+                self.fill()
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)
         if self._head_start is not None:
             asyncio.get_running_loop().call_soon(self._let_go)  # behind the reader, whom this woke
 
-    def _weigh(self, ahead: _Ahead) -> None:
-        """What is here counts with its true size."""
-        failed = ahead.future.cancelled() or ahead.future.exception() is not None
-        nbytes = 0 if failed else ahead.future.result().nbytes
-        self._nbytes += nbytes - ahead.nbytes
-        ahead.nbytes = nbytes
-        self._largest = max(self._largest, nbytes)
-
 
 class _Ahead:
-    """One load ahead."""
+    """One load ahead, and its observer.
 
-    __slots__ = ("future", "load", "nbytes", "place")
+    Attributes:
+        signal: How it ended: an image, or an error; `None` while it has not.
+        nbytes: Of its image, or as many as are expected.
+    """
 
-    def __init__(self, place: Place, load: Load, future: asyncio.Future[Image], nbytes: int) -> None:
+    __slots__ = ("_image", "_window", "member", "nbytes", "place", "signal")
+
+    def __init__(self, place: Place, window: Window, nbytes: int) -> None:
         self.place = place
-        self.load = load
-        self.future = future
         self.nbytes = nbytes
+        self.signal: Image | BaseException | None = None
+        self.member: Member
+        self._image: Image | None = None
+        self._window = window
+
+    @property
+    def bytes_received(self) -> int:
+        return self.member.rank.received
+
+    def on_next(self, image: Image) -> None:
+        self._image = image
+
+    def on_error(self, error: Exception) -> None:
+        self._end(error, 0)
+
+    def on_completed(self) -> None:
+        image = self._image
+        assert image is not None  # completion without one is an error, see `SharedLoads.end`
+        self._end(image, image.nbytes)
+
+    def on_cancelled(self) -> None:
+        self._end(asyncio.CancelledError(f"{self.place.image_id}: cancelled"), 0)
+
+    def _end(self, signal: Image | BaseException, nbytes: int) -> None:
+        self.signal, self._image = signal, None
+        self._window.ended(self, nbytes)
 
     def outcome(self) -> Image | ImageFailure:
-        if self.future.cancelled():
-            raise asyncio.CancelledError(f"{self.place.image_id}: cancelled")
-        error = self.future.exception()
-        if error is None:
-            return self.future.result()
-        if isinstance(error, ImageLoadError):
-            return ImageFailure(self.place.image_id, self.place.index, error, self.place.series)
-        raise error
+        assert self.signal is not None
+        if isinstance(self.signal, ImageLoadError):
+            return ImageFailure(self.place.image_id, self.place.index, self.signal, self.place.series)
+        if isinstance(self.signal, BaseException):
+            raise self.signal
+        return self.signal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from reactivex.scheduler.eventloop import AsyncIOScheduler
@@ -127,7 +126,7 @@ class Streaming(Interchange):
         return ImageStream(
             Loop(engine.host, engine.tasks),
             source_of(streamable, order, interleaved=interleaved),
-            partial(self._load_on, engine),
+            engine.loads,
             options,
             _CHOICES[errors],
             ProgressBoard(engine.host, scheduler or AsyncIOScheduler(engine.host.loop)),

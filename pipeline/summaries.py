@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
-from math import ceil, isfinite, log
+from math import ceil, inf, log
 
 ERROR = 0.02
 """How far a quantile may lie from the true one, relative to it."""
@@ -42,18 +41,20 @@ class Sketch:
     __slots__ = ("_buckets", "_count", "_summary", "_total")
 
     def __init__(self) -> None:
-        self._buckets: Counter[int] = Counter()
+        self._buckets: dict[int, int] = {}
         self._count = 0
         self._total = 0.0
         self._summary: Summary | None = Summary()
 
     def add(self, seconds: float) -> None:
         """Count a duration; what is none (negative, infinite, not a number) is left out."""
-        if not isfinite(seconds) or seconds < 0:
+        if not 0 <= seconds < inf:
             return
         self._count += 1
         self._total += seconds
-        self._buckets[ceil(log(min(max(seconds, _SHORTEST), _LONGEST)) / _GROWTH)] += 1
+        bounded = seconds if _SHORTEST < seconds < _LONGEST else min(max(seconds, _SHORTEST), _LONGEST)
+        bucket = ceil(log(bounded) / _GROWTH)
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
         self._summary = None
 
     def summary(self) -> Summary:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 END_OF_IMAGE = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 _PADDING = b"\x00\xff"  # what encapsulators put behind an odd codestream; 0xFF is a legal fill byte of JPEG
 _MOST_PADDING = 4096
+UNTRANSLATED = (ImageLoadError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,15 @@ def translated(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ImageLoadError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except UNTRANSLATED:
         raise
     except BaseException as error:
-        raise DecodeError(f"{name} refused the frame: {type(error).__name__}: {error}") from error
+        raise refused(name, error) from error
+
+
+def refused(name: str, error: BaseException) -> DecodeError:
+    """What a decoder raised, as `translated` turns it."""
+    return DecodeError(f"{name} refused the frame: {type(error).__name__}: {error}")
 
 
 def _times(numbers: tuple[int, ...]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from cornerstream.images.metadata import FrameMetadata
 
 EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_OWN_ORDER = "<" if sys.byteorder == "little" else ">"
+_WORDS = {size: np.dtype(f"u{size}") for size in (1, 2, 4)}
 _SPARE = 64  # a part of so little may stay behind a frame: to copy all the others would cost more than it holds
 
 
@@ -40,7 +43,7 @@ def decode_native(frame: EncodedFrame) -> DecodedFrame:
     return native_pixels(frame, frame.data, ">" if big_endian else "<")
 
 
-def native_pixels(frame: EncodedFrame, data: bytes | memoryview, order: str = "<") -> DecodedFrame:
+def native_pixels(frame: EncodedFrame, data: bytes | memoryview, order: Literal["<", ">"] = "<") -> DecodedFrame:
     """Stored values of native bytes in a byte order, `<` or `>`."""
     metadata = frame.metadata
     expected = native_length(metadata, len(data))
@@ -125,7 +128,7 @@ def _is_placed(frame: EncodedFrame) -> bool:
     return frame.target is not None and frame.target.out is not None
 
 
-def _words(data: memoryview, metadata: FrameMetadata, order: str, *, own: bool) -> NDArray[np.generic]:
+def _words(data: memoryview, metadata: FrameMetadata, order: Literal["<", ">"], *, own: bool) -> NDArray[np.generic]:
     """One unsigned word (or float) a sample, in the machine's byte order.
 
     Where they are to `own` their bytes they are a copy, unless `data` is nearly all of its buffer: a view would keep the whole
@@ -136,10 +139,10 @@ def _words(data: memoryview, metadata: FrameMetadata, order: str, *, own: bool) 
         return np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder="little")
     if metadata.bits_allocated == 12:
         return unpack_12(data, count)
-    name = stored_dtype(metadata).str[1:] if is_float(metadata) else f"u{container_bytes(metadata)}"
-    words = np.frombuffer(data, np.dtype(f"{order}{name}"), count)
+    dtype = stored_dtype(metadata) if is_float(metadata) else _WORDS[container_bytes(metadata)]
+    words = np.frombuffer(data, dtype if order == _OWN_ORDER else dtype.newbyteorder(order), count)
     shared = _may_change(data) or memoryview(data.obj).nbytes - len(data) > max(1, len(data) // _SPARE)
-    return words.astype(words.dtype.newbyteorder("="), copy=own and shared)
+    return words.astype(dtype, copy=own and shared)
 
 
 def _may_change(data: memoryview) -> bool:
