@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _LONGEST_VALUE = 0xFFFE  # PS3.5 section 7.1.2: of everything that is read as values here
 _UNSAID = frozenset({b"", b"UN"})
-_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
+_NUMBERS = {b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"FL": "f", b"FD": "d", b"UV": "Q", b"SV": "q"}
 
 
 class Attributes(Protocol):
@@ -70,8 +70,8 @@ def numbers(attributes: Attributes, keyword: str) -> tuple[float | None, ...]:
 
 def number(attributes: Attributes, keyword: str) -> float | None:
     """The first value as a finite number."""
-    found = numbers(attributes, keyword)
-    return found[0] if found else None
+    values = attributes.values(keyword)
+    return _number(values[0]) if values else None
 
 
 def integer(attributes: Attributes, keyword: str) -> int | None:
@@ -82,8 +82,8 @@ def integer(attributes: Attributes, keyword: str) -> int | None:
 
 def vector(attributes: Attributes, keyword: str, length: int) -> tuple[float, ...] | None:
     """Exactly `length` numbers, else `None`."""
-    found = tuple([value for value in numbers(attributes, keyword) if value is not None])
-    return found if len(found) == length else None
+    found = [value for value in map(_number, attributes.values(keyword)) if value is not None]
+    return tuple(found) if len(found) == length else None
 
 
 def _text(value: object) -> str:
@@ -129,10 +129,11 @@ class WrittenAttributes:
             return ()
         if len(element.value) > _LONGEST_VALUE:
             raise SplitError(f"{keyword} has {len(element.value)} bytes, which its value representation does not allow")
-        code = _NUMBERS.get(representation if element.vr in _UNSAID else element.vr.decode("ascii"))
+        code = _NUMBERS.get(representation.encode("ascii") if element.vr in _UNSAID else element.vr)
         if code is not None:
             return _unpack(code, element)
-        return [part.strip(" \0") for part in decode_text(element.value, self.character_set).split("\\")]
+        written = decode_text(element.value, self.character_set)
+        return [part.strip(" \0") for part in written.split("\\")] if "\\" in written else [written.strip(" \0")]
 
     def data(self, keyword: str) -> tuple[bytes, bool] | None:
         """The bytes of an attribute, as they were written."""

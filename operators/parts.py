@@ -11,6 +11,7 @@ import numpy as np
 
 from cornerstream.images.errors import LimitError, SplitError, TruncatedError
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
+from cornerstream.operators.new_memory import new_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,8 +67,8 @@ class Rooms:
         """Memory of that size."""
         free, self._free = self._free, None
         if free is None or not size <= len(free) <= 2 * size:
-            # No page of it is touched before it is written. Where it comes back, the next part may need a little more.
-            free = np.empty(size if free is None else size + size // _SPARE, np.uint8)
+            # Where it comes back, the next part may need a little more.
+            free = new_memory(size if free is None else size + size // _SPARE)
         return memoryview(free.data)[:size]
 
     def give_back(self, taken: memoryview) -> None:

@@ -45,20 +45,20 @@ def decode_native(frame: EncodedFrame) -> DecodedFrame:
 
 def native_pixels(frame: EncodedFrame, data: bytes | memoryview, order: Literal["<", ">"] = "<") -> DecodedFrame:
     """Stored values of native bytes in a byte order, `<` or `>`."""
-    metadata = frame.metadata
-    expected = native_length(metadata, len(data))
-    if not expected <= len(data) <= expected + 1:
-        raise DecodeError(f"a native frame has {len(data)} bytes; its description needs {expected}")
+    metadata, found = frame.metadata, len(data)
+    expected = native_length(metadata, found)
+    if not expected <= found <= expected + 1:
+        raise DecodeError(f"a native frame has {found} bytes; its description needs {expected}")
     if order == ">" and metadata.bits_allocated <= 12 and metadata.pixel_vr_is_ow:
         data = _swapped(data)
     data = memoryview(data)[:expected]
-    shape = frame_shape(metadata)
     if is_float(metadata):
-        return decoded(frame, _words(data, metadata, order, own=not _is_placed(frame)).reshape(shape))
+        return decoded(frame, _words(data, metadata, order, own=not _is_placed(frame)).reshape(frame_shape(metadata)))
     if _is_packed(metadata):
         return decoded(frame, expand_422(np.frombuffer(data, np.uint8), metadata), "YBR_FULL")
     words = _words(data, metadata, order, own=not _is_placed(frame))
-    frame = take_embedded(frame, words)
+    if metadata.overlays:
+        frame = take_embedded(frame, words)
     memory = memory_for(frame, metadata.bits_allocated, signed=metadata.pixel_representation == 1)
     by_plane = metadata.planar_configuration == 1 and metadata.samples_per_pixel > 1
     flat = None if memory is None or by_plane else memory.reshape(-1)
@@ -134,20 +134,23 @@ def _words(data: memoryview, metadata: FrameMetadata, order: Literal["<", ">"], 
     Where they are to `own` their bytes they are a copy, unless `data` is nearly all of its buffer: a view would keep the whole
     file or body alive behind one frame.
     """
-    count = sample_count(metadata)
     if metadata.bits_allocated == 1:
-        return np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder="little")
+        return np.unpackbits(np.frombuffer(data, np.uint8), count=sample_count(metadata), bitorder="little")
     if metadata.bits_allocated == 12:
-        return unpack_12(data, count)
+        return unpack_12(data, sample_count(metadata))
     dtype = stored_dtype(metadata) if is_float(metadata) else _WORDS[container_bytes(metadata)]
-    words = np.frombuffer(data, dtype if order == _OWN_ORDER else dtype.newbyteorder(order), count)
-    shared = _may_change(data) or memoryview(data.obj).nbytes - len(data) > max(1, len(data) // _SPARE)
-    return words.astype(dtype, copy=own and shared)
+    words = np.frombuffer(data, dtype if order == _OWN_ORDER else dtype.newbyteorder(order), sample_count(metadata))
+    return words.astype(dtype, copy=own and (_may_change(data) or _is_small_part(data)))
 
 
 def _may_change(data: memoryview) -> bool:
     """Somebody may write what it is a view of: neither bytes nor the memory that a part was received into."""
     return not (isinstance(data.obj, bytes) or (data.readonly and isinstance(data.obj, np.ndarray)))
+
+
+def _is_small_part(data: memoryview) -> bool:
+    """A view would keep much more than its own bytes alive."""
+    return memoryview(data.obj).nbytes - len(data) > max(1, len(data) // _SPARE)
 
 
 def _swapped(data: bytes | memoryview) -> bytes:

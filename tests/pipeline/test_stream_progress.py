@@ -157,3 +157,13 @@ def test_from_another_thread() -> None:
         stream = session.stream(IDS)
         done = [stream.progress_now.images_done for _ in stream]
         assert done == [1, 2, 3, 4]
+
+
+async def test_another_thread_sees_every_image(session: Session, held: HeldLoader) -> None:
+    held.release(*IDS)
+    stream = session.stream(IDS, ahead=1)
+    async with aclosing(stream.__aiter__()) as images:
+        seen = [await asyncio.to_thread(lambda: stream.progress_now) async for _ in images]
+    assert [progress.images_done for progress in seen] == [1, 2, 3, 4]
+    assert [progress.pixel_bytes for progress in seen] == [128, 256, 384, 512]
+    assert {progress.images_total for progress in seen} == {4}

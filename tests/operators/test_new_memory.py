@@ -1,0 +1,88 @@
+"""Memory whose pages are there before they are written."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import resource
+
+import pytest
+
+from cornerstream.operators import new_memory as module
+from cornerstream.operators.new_memory import new_memory
+
+PAGE = mmap.PAGESIZE
+
+
+class Spy:
+    """Notes what pages are asked for, in whole pages."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, address: int, nbytes: int) -> None:
+        self.asked.append((address, nbytes))
+
+
+@pytest.mark.parametrize("nbytes", [0, 1, (1 << 16) - 1, (1 << 20) + 1, 1 << 24])
+def test_little_and_what_may_be_promised_only_comes_as_ever(nbytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    spy = Spy()
+    monkeypatch.setattr(module, "_populate", spy)
+    assert new_memory(nbytes).nbytes == nbytes
+    assert spy.asked == []
+
+
+@pytest.mark.parametrize("nbytes", [1 << 16, (1 << 19) + 513, 1 << 20])
+def test_no_page_is_asked_for_that_is_not_all_of_that_memory(nbytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int, int]] = []
+
+    def madvise(address: int, length: int, advice: int) -> int:
+        told.append((address, length, advice))
+        return 0
+
+    populate = module._Populate()
+    populate._known = True
+    monkeypatch.setattr(populate, "_madvise", madvise, raising=False)
+    monkeypatch.setattr(module, "_populate", populate)
+    memory = new_memory(nbytes)
+    address = memory.__array_interface__["data"][0]
+    ((start, length, advice),) = told
+    assert advice == 23
+    assert start % PAGE == length % PAGE == 0
+    assert address <= start
+    assert start + length <= address + nbytes
+    assert nbytes - length < 2 * PAGE
+
+
+def test_a_kernel_that_does_not_know_it_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    def madvise(*_: int) -> int:
+        told.append(1)
+        return -1
+
+    populate = module._Populate()
+    populate._known = True
+    monkeypatch.setattr(populate, "_madvise", madvise, raising=False)
+    monkeypatch.setattr(module, "_populate", populate)
+    for _ in range(3):
+        memory = new_memory(1 << 18)
+        memory[:] = 7
+        assert memory.sum(dtype=int) == 7 << 18
+    assert told == [1]
+
+
+def test_its_pages_are_there() -> None:
+    libc = ctypes.CDLL(None)
+    with mmap.mmap(-1, PAGE) as page:
+        address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+        if libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(PAGE), 23):
+            pytest.skip("this kernel has no MADV_POPULATE_WRITE")
+    faults = []
+    kept = []
+    for _ in range(8):  # new memory, not what another one has left
+        kept.append(new_memory(1 << 20))
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+        kept[-1][:] = 1
+        faults.append(resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before)
+    assert max(faults) <= 16, faults  # of 256 pages
