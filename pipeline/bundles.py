@@ -184,7 +184,7 @@ class _Job(Generic[T]):
 class _Bundle:
     """Calls on their way together, at the rank of the most urgent one."""
 
-    __slots__ = ("_call", "_calls", "_jobs", "_left", "_owner", "rank")
+    __slots__ = ("_best", "_call", "_calls", "_jobs", "_left", "_owner", "rank")
 
     _call: Call[None]
 
@@ -193,10 +193,12 @@ class _Bundle:
         self._jobs = deque(self._calls)  # the worker takes from the front, the loop from the end
         self._left = len(calls)
         self._owner = owner
-        self.rank = BestRank()
+        self._best = BestRank() if len(calls) > 1 else None
+        self.rank: RankCell = self._best or calls[0].rank
         for call in calls:
             call.bundle = self
-            self.rank.join(call.rank)
+            if self._best is not None:
+                self._best.join(call.rank)
 
     def begin(self, workers: WorkerScheduler) -> None:
         """Wait for a worker."""
@@ -233,11 +235,12 @@ class _Bundle:
         self._left -= 1
         if not self._left:
             self._call.cancel()
-        else:
-            self.rank.leave(call.rank)
+        elif self._best is not None:
+            self._best.leave(call.rank)
 
     def _settle(self, ended: asyncio.Future[None]) -> None:
-        self.rank.abandon()
+        if self._best is not None:
+            self._best.abandon()
         error = None if ended.cancelled() else ended.exception()
         # Where a call took too long, those behind it have done nothing yet.
         rest = self.given_up(all_of_it=True) if error is not None and self.has_begun else []
