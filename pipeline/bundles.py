@@ -111,7 +111,7 @@ class _Bundler:
         """A bundle has ended, but for the rest, which begins anew."""
         self._bundles.pop(bundle, None)
         self._begin(rest)
-        if self._hands is None and self._bundles and self._timer is None:
+        if self._hands is None and self._timer is None and any(one.can_share for one in self._bundles):
             self._timer = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._share)
 
     def _send(self) -> None:
@@ -209,6 +209,11 @@ class _Bundle:
     def waiting(self) -> int:
         """Calls that have not begun."""
         return len(self._jobs)
+
+    @property
+    def can_share(self) -> bool:
+        """Others could do a part of it."""
+        return len(self._calls) > 1 and bool(self._jobs)
 
     @property
     def has_begun(self) -> bool:

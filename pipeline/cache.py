@@ -36,6 +36,7 @@ class ByteCache(Generic[V]):
         worth: A value stays this many times as long as one of a tier of worth 1.
 
     Attributes:
+        nbytes: Bytes of all values.
         budget: Bytes that this tier's users should count on.
         hits: Values found.
         misses: Values asked for in vain.
@@ -56,7 +57,7 @@ class ByteCache(Generic[V]):
         self._pinned: dict[Hashable, _Entry[V]] = {}
         self._pins: Counter[Hashable] = Counter()
         self._small = 0  # how many of those that are not pinned
-        self._free_bytes = 0
+        self.nbytes = 0
         self._pinned_bytes = 0
         self.hits = 0
         self.misses = 0
@@ -72,11 +73,6 @@ class ByteCache(Generic[V]):
 
     def __repr__(self) -> str:
         return f"<ByteCache {len(self)} values, {self.nbytes:,} of {self.shared.total:,} bytes>"
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all values."""
-        return self._free_bytes + self._pinned_bytes
 
     @property
     def pinned_bytes(self) -> int:
@@ -129,16 +125,17 @@ class ByteCache(Generic[V]):
         """Forget a value; its pins stay in force for the next one of that key."""
         free, pinned = self._free.pop(key, None), self._pinned.pop(key, None)
         if free is not None:
-            self._free_bytes -= free.nbytes
+            self.nbytes -= free.nbytes
             self._small -= free.nbytes < SMALL
         if pinned is not None:
+            self.nbytes -= pinned.nbytes
             self._pinned_bytes -= pinned.nbytes
 
     def clear(self) -> None:
         """Forget every value; pins stay in force."""
         self._free.clear()
         self._pinned.clear()
-        self._free_bytes = self._pinned_bytes = self._small = 0
+        self.nbytes = self._pinned_bytes = self._small = 0
 
     def pin(self, key: Hashable) -> None:
         """Keep the value of `key`, now or when it comes, until it is unpinned as often."""
@@ -194,10 +191,11 @@ class ByteCache(Generic[V]):
 
     def _let(self, key: Hashable, entry: _Entry[V]) -> None:
         self._free[key] = entry
-        self._free_bytes += entry.nbytes
+        self.nbytes += entry.nbytes
         self._small += entry.nbytes < SMALL
 
     def _hold(self, key: Hashable, entry: _Entry[V]) -> None:
         self._pinned[key] = entry
+        self.nbytes += entry.nbytes
         self._pinned_bytes += entry.nbytes
         self.shared.make_room(0)
