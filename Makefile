@@ -14,6 +14,9 @@ DEV := $(VENV)/.stamp-dev
 FLOORS := images operators loaders pipeline
 SOURCES := $(FLOORS) tests benchmarks tools examples
 
+# Containers often set this. The tests start many processes that import the library, and each would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-long test-corpus check bench bench-compare bench-smoke format clean
 .PHONY: check-format check-lint check-docstrings check-docs unpacked-wheel check-wheel check-floors check-types
 
