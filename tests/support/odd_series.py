@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from cornerstream.link import LinkEstimate
-from cornerstream.server.app import create_app
 from cornerstream.server.running import running_app
 from cornerstream.session import Session
+from tests.support.study import app_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ class OddSeries:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[OddSeries]:
-        app = create_app(self.study.folder)
+        app = app_of(self.study)
 
         @web.middleware
         async def answer(request: web.Request, handler: Any) -> web.StreamResponse:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cornerstream.server.app import create_app
 from cornerstream.server.faults import FAULTS
+from cornerstream.server.folder import FOLDER, ServedFolder
+from cornerstream.server.index import FolderIndex, scan_folder
 from cornerstream.server.ledger import LEDGER, Ledger
 from cornerstream.server.running import ServerAddress, running_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from aiohttp import web
 
     from cornerstream.phantom import PhantomSeries, PhantomStudy
 
@@ -52,10 +58,34 @@ class Served:
         )
 
 
+class _KnownFolder(ServedFolder):
+    """Its headers are read once for the servers of all tests, unless a file of it has changed: hundreds start."""
+
+    async def scan(self) -> None:
+        self.index = await asyncio.to_thread(self._known)
+        self.root = self.index.folder
+
+    def _known(self) -> FolderIndex:
+        stats = ((path, path.stat()) for path in sorted(self.root.rglob("*")))
+        return _index_of(self.root, tuple((path, stat.st_mtime_ns, stat.st_size, stat.st_ino) for path, stat in stats))
+
+
+@lru_cache(maxsize=8)
+def _index_of(folder: Path, files: tuple[tuple[Path, int, int, int], ...]) -> FolderIndex:
+    return scan_folder(folder)
+
+
+def app_of(study: PhantomStudy, *, faults: bool = False) -> web.Application:
+    """The server's application over a study; it starts without reading again what another one has read."""
+    app = create_app(study.folder, faults=faults)
+    app[FOLDER] = _KnownFolder(study.folder)
+    return app
+
+
 @asynccontextmanager
 async def served(study: PhantomStudy) -> AsyncIterator[Served]:
     """Serve a study on this loop, with faults on request."""
-    app = create_app(study.folder, faults=True)
+    app = app_of(study, faults=True)
     try:
         async with running_app(app) as address:
             yield Served(study, address, app[LEDGER], app[FAULTS].rules)

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from blockbuster import blockbuster_ctx
 
-from cornerstream.server import FAULTS, LEDGER, ServerAddress, create_app, running_app
+from cornerstream.server import FAULTS, LEDGER, ServerAddress, running_app
+from tests.support.study import app_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -64,6 +65,6 @@ def _the_loop_is_not_blocked() -> Iterator[None]:
 
 @pytest.fixture
 async def served(small_study: PhantomStudy) -> AsyncIterator[Served]:
-    app = create_app(small_study.folder, faults=True)
+    app = app_of(small_study, faults=True)
     async with running_app(app) as address, aiohttp.ClientSession(auto_decompress=False) as client:
         yield Served(address, app[LEDGER], app[FAULTS], small_study, client)
