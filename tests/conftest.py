@@ -27,6 +27,13 @@ def pytest_collection_finish() -> None:
     _settle()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _garbage_of_the_session() -> Iterator[None]:
+    """What session fixtures leave lying about fails the last test: nobody hears how the process of a worker ends."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _own_garbage() -> Iterator[None]:
     """What a module leaves lying about fails its own tests, not those of another; what lives on is not searched again."""
