@@ -1,5 +1,6 @@
 # Every target makes what it needs first; `make help` lists them.
-# PYTHON=/path/to/python3 chooses the Python, VENV=folder the virtual environment, ARGS="-k scroll" adds arguments.
+# PYTHON=/path/to/python3 chooses the Python, VENV=folder the virtual environment, ARGS="-k scroll" adds arguments,
+# WORKERS=0 tests in one process, where a debugger can stop.
 .NOTPARALLEL:
 .ONESHELL:
 .SHELLFLAGS := -eu -c
@@ -8,6 +9,7 @@
 
 VENV ?= .venv
 ARGS ?=
+WORKERS ?= 2
 BIN := $(VENV)/bin
 RUN := $(VENV)/.stamp-run
 DEV := $(VENV)/.stamp-dev
@@ -28,7 +30,7 @@ demo: $(RUN)  ## stream a CT study from a server on loopback, scroll through it,
 
 test: $(DEV)  ## run the tests; those that take minutes, and those of real files, have commands of their own
 	@echo "test: pytest"
-	$(BIN)/python -m pytest -q --ignore=tests/corpus $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal --ignore=tests/corpus $(ARGS)
 
 test-long: $(DEV)  ## run the tests that take minutes: the whole corpus by every route, damaged frames, fuzzing
 	@echo "test-long: pytest"
