@@ -6,7 +6,6 @@ Values are plain: numbers are finite floats, junk is `None`, and nothing is fetc
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import struct
 from collections.abc import Sequence
@@ -207,7 +206,7 @@ class JsonAttributes:
                 return base64.b64decode(inline, validate=True), False
             if values:
                 return struct.pack(f"<{len(values)}H", *values), False
-        except (binascii.Error, struct.error) as error:
+        except (ValueError, struct.error) as error:  # base64's own error is a ValueError, and not the only one
             raise SplitError(f"{keyword} of the DICOM JSON is damaged: {error}") from error
         return None
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cornerstream.images.errors import DecodeError, FetchError, ImageLoadError, LimitError, SplitError
@@ -268,6 +268,7 @@ COLORED = json.loads(COLOR + "}]")[0] | {"00281201": {"vr": "OW", "InlineBinary"
 
 @settings(max_examples=250, deadline=None)
 @given(st.dictionaries(st.sampled_from(TAGS), members, min_size=1, max_size=3), st.sampled_from([DATA_SET, COLORED]))
+@example({"60003000": {"Value": [], "InlineBinary": "\x80"}}, DATA_SET)  # no base64, and not even ASCII
 def test_any_value_of_any_attribute(changes: dict[str, Any], base: dict[str, Any]) -> None:
     data_set = base | changes
     try:

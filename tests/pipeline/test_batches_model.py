@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reactivex.testing import TestScheduler
 
@@ -59,6 +59,8 @@ class Run:
         """Let the server answer whatever is asked, until nobody waits."""
         for _ in range(200):
             for request in self.server.open:
+                if request.over:
+                    continue  # what it was for came with the one before
                 if not request.numbers:
                     request.send()
                 if not request.over:
@@ -120,6 +122,7 @@ class Run:
 
 
 @settings(max_examples=200, deadline=None)
+@example([("join", 1), ("join", 2), ("join", 3), ("join", 6), ("send", 0), ("join", 210)])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 210)), max_size=60))
 def test_each_frame_comes_once_to_those_who_want_it_whatever_happens(steps: list[tuple[str, int]]) -> None:
     async def whole() -> None:
