@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cornerstream.images.errors import TruncatedError
-from cornerstream.operators.new_memory import is_quick, new_memory
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -42,14 +41,6 @@ class OpenBytes(Protocol):
         ...
 
 
-class ReadsInto(Protocol):
-    """What some of them can do as well."""
-
-    def read_into(self, memory: memoryview, offset: int) -> int:
-        """Read at most as many bytes as the memory has, from `offset`; how many, 0 behind the end."""
-        ...
-
-
 class ByteSource(Protocol):
     """A file that can be opened again and again; holds nothing open itself."""
 
@@ -66,18 +57,6 @@ class ByteSource(Protocol):
     def opened(self) -> AbstractContextManager[OpenBytes]:
         """Open it; raises FetchError if it cannot be read. What is read inside may raise FetchError as well."""
         ...
-
-
-def read_pixels(opened: OpenBytes, offset: int, length: int) -> bytes | memoryview:
-    """As `read_exactly`; into memory that its image can keep, where that is sooner."""
-    read_into = getattr(opened, "read_into", None)
-    if read_into is None or not is_quick(length):
-        return read_exactly(opened, offset, length)
-    memory = memoryview(new_memory(length).data)
-    count = read_into(memory, offset)
-    if count < length:  # hardly ever
-        memory[count:] = read_exactly(opened, offset + count, length - count)
-    return memory.toreadonly()
 
 
 def read_exactly(opened: OpenBytes, offset: int, length: int) -> bytes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from cornerstream.images.errors import FetchError, ImageLoadError, LimitError, TruncatedError
 from cornerstream.images.frames import EncodedFrame
 from cornerstream.images.limits import DEFAULT_LIMITS, Limits
-from cornerstream.operators.byte_source import read_exactly, read_pixels
+from cornerstream.operators.byte_source import read_exactly
 from cornerstream.operators.file_layout import check_not_empty, find_frames
 from cornerstream.operators.fragments import check_fragment
 from cornerstream.operators.local_file import local_file
@@ -111,10 +111,8 @@ class FrameIndex:
         if metadata.transfer_syntax_uid == DEFLATED:
             return _inflated_frame(opened, self, frame_number).data
         if self.layout is not None:
-            place = self.layout.place(frame_number - 1)
-            if self.layout.is_plain:
-                return read_pixels(opened, *place)
-            return self.layout.cut(frame_number - 1, read_exactly(opened, *place))
+            data = read_exactly(opened, *self.layout.place(frame_number - 1))
+            return self.layout.cut(frame_number - 1, data)
         pieces = [_fragment(opened, place) for place in self.fragments[frame_number - 1]]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 

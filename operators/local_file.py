@@ -69,12 +69,6 @@ class OpenFile:
         """At most `count` bytes from `offset`."""
         return os.pread(self.descriptor, count, offset)
 
-    if hasattr(os, "preadv"):
-
-        def read_into(self, memory: memoryview, offset: int) -> int:
-            """See `ReadsInto`."""
-            return os.preadv(self.descriptor, [memory], offset)
-
 
 def local_file(path: str | os.PathLike[str]) -> LocalFile:
     """The file at a path, which becomes absolute."""

@@ -45,11 +45,6 @@ class NativeLayout:
         stop = -(-(frame_index + 1) * self.frame_bits // (8 * step)) * step
         return self.start + first, stop - first
 
-    @property
-    def is_plain(self) -> bool:
-        """Frames begin and end with a byte, and their bytes stand in order: nothing is to be cut."""
-        return not (self.swapped_words or self.frame_bits % 8)
-
     def cut(self, frame_index: int, data: bytes) -> bytes:
         """The frame out of the bytes of its place: its first bit first, in the order of a little endian stream."""
         offset, _ = self.place(frame_index)

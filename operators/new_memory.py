@@ -39,11 +39,6 @@ class _Populate:
 _populate = _Populate()
 
 
-def is_quick(nbytes: int) -> bool:
-    """So much new memory comes sooner than elsewhere."""
-    return _LEAST <= nbytes <= _MOST
-
-
 def new_memory(nbytes: int) -> NDArray[np.uint8]:
     """Memory of that size, of whatever content.
 
@@ -54,6 +49,6 @@ def new_memory(nbytes: int) -> NDArray[np.uint8]:
         MemoryError: There is not that much.
     """
     memory = np.empty(nbytes, np.uint8)
-    if is_quick(nbytes):
+    if _LEAST <= nbytes <= _MOST:
         _populate(memory.__array_interface__["data"][0], nbytes)
     return memory

@@ -70,7 +70,7 @@ def _native(data: bytes | memoryview, found: FileLayout) -> bytes | memoryview |
     start, length = found.layout.place(0)
     if start + length > len(data):
         raise TruncatedError(f"the file ends {start + length - len(data)} bytes too early, at offset {len(data)}")
-    if not found.layout.is_plain:
+    if found.layout.swapped_words or found.layout.frame_bits % 8:
         return found.layout.cut(0, bytes(data[start : start + length]))
     return memoryview(data)[start : start + length]
 
