@@ -288,7 +288,8 @@ class Passage:
 
     async def clear(self) -> None:
         """Wait while it is in the way."""
-        await self._gate.clear(self)
+        if self.transfer.bulk:
+            await self._gate.clear(self)
 
     def answered(self, content_length: int | None) -> None:
         """The header came."""
