@@ -1,6 +1,6 @@
 # Every target makes what it needs first; `make help` lists them.
 # PYTHON=/path/to/python3 chooses the Python, VENV=folder the virtual environment, ARGS="-k scroll" adds arguments,
-# WORKERS=0 tests in one process, where a debugger can stop.
+# WORKERS=2 tests in two processes, in half the time.
 .NOTPARALLEL:
 .ONESHELL:
 .SHELLFLAGS := -eu -c
@@ -9,7 +9,7 @@
 
 VENV ?= .venv
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 0
 BIN := $(VENV)/bin
 RUN := $(VENV)/.stamp-run
 DEV := $(VENV)/.stamp-dev
