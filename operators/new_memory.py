@@ -9,34 +9,43 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _POPULATE_WRITE = 23  # which Python's mmap has no name for
 _LEAST, _MOST = 1 << 16, 1 << 20  # bytes; what is longer may be promised only, and never come
 
 
-class _Populate:
-    """Asks the kernel, as long as it knows what is meant."""
-
-    def __init__(self) -> None:
-        self._known = sys.platform == "linux"
-        if self._known:
-            self._madvise = ctypes.CDLL(None).madvise
-            self._madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-
-    def __call__(self, address: int, nbytes: int) -> None:
-        """Have the whole pages of some memory; the other threads of Python go on meanwhile."""
-        start, stop = -(-address // mmap.PAGESIZE), (address + nbytes) // mmap.PAGESIZE
-        if self._known and start < stop:
-            self._known = not self._madvise(start * mmap.PAGESIZE, (stop - start) * mmap.PAGESIZE, _POPULATE_WRITE)
+@cache
+def _madvise() -> Callable[[int, int, int], int] | None:
+    """The system's call of that name, where its kernel knows what is meant."""
+    if sys.platform != "linux":
+        return None
+    call = ctypes.CDLL(None).madvise
+    call.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    with mmap.mmap(-1, mmap.PAGESIZE) as page:
+        held = ctypes.c_char.from_buffer(page)
+        refused = call(ctypes.addressof(held), mmap.PAGESIZE, _POPULATE_WRITE)
+        del held  # a page that something points to cannot be closed
+    return None if refused else call
 
 
-_populate = _Populate()
+def _populate(address: int, nbytes: int) -> None:
+    """Have the whole pages of some memory; the other threads of Python go on meanwhile.
+
+    It may be refused, as when memory is short: then pages come one by one, as ever.
+    """
+    madvise = _madvise()
+    start, stop = -(-address // mmap.PAGESIZE), (address + nbytes) // mmap.PAGESIZE
+    if madvise is not None and start < stop:
+        madvise(start * mmap.PAGESIZE, (stop - start) * mmap.PAGESIZE, _POPULATE_WRITE)
 
 
 def new_memory(nbytes: int) -> NDArray[np.uint8]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import mmap
 import resource
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,39 +16,41 @@ from cornerstream.operators.new_memory import new_memory
 PAGE = mmap.PAGESIZE
 
 
-class Spy:
-    """Notes what pages are asked for, in whole pages."""
+class Kernel:
+    """Notes the memory that it is asked about.
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[int, int]] = []
+    Args:
+        answer: 0 where it knows what is meant.
+    """
 
-    def __call__(self, address: int, nbytes: int) -> None:
-        self.asked.append((address, nbytes))
+    def __init__(self, answer: int = 0) -> None:
+        self.asked: list[tuple[int, int, int]] = []
+        self._answer = answer
+
+    def __call__(self, address: int, nbytes: int, advice: int) -> int:
+        self.asked.append((address, nbytes, advice))
+        return self._answer
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    """In the place of the system's."""
+    kernel = Kernel()
+    monkeypatch.setattr(module, "_madvise", lambda: kernel)
+    return kernel
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, (1 << 16) - 1, (1 << 20) + 1, 1 << 24])
-def test_little_and_what_may_be_promised_only_comes_as_ever(nbytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    spy = Spy()
-    monkeypatch.setattr(module, "_populate", spy)
+def test_little_and_what_may_be_promised_only_comes_as_ever(nbytes: int, kernel: Kernel) -> None:
     assert new_memory(nbytes).nbytes == nbytes
-    assert spy.asked == []
+    assert kernel.asked == []
 
 
 @pytest.mark.parametrize("nbytes", [1 << 16, (1 << 19) + 513, 1 << 20])
-def test_no_page_is_asked_for_that_is_not_all_of_that_memory(nbytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, int, int]] = []
-
-    def madvise(address: int, length: int, advice: int) -> int:
-        told.append((address, length, advice))
-        return 0
-
-    populate = module._Populate()
-    populate._known = True
-    monkeypatch.setattr(populate, "_madvise", madvise, raising=False)
-    monkeypatch.setattr(module, "_populate", populate)
+def test_no_page_is_asked_for_that_is_not_all_of_that_memory(nbytes: int, kernel: Kernel) -> None:
     memory = new_memory(nbytes)
     address = memory.__array_interface__["data"][0]
-    ((start, length, advice),) = told
+    ((start, length, advice),) = kernel.asked
     assert advice == 23
     assert start % PAGE == length % PAGE == 0
     assert address <= start
@@ -54,22 +58,20 @@ def test_no_page_is_asked_for_that_is_not_all_of_that_memory(nbytes: int, monkey
     assert nbytes - length < 2 * PAGE
 
 
-def test_a_kernel_that_does_not_know_it_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[int] = []
-
-    def madvise(*_: int) -> int:
-        told.append(1)
-        return -1
-
-    populate = module._Populate()
-    populate._known = True
-    monkeypatch.setattr(populate, "_madvise", madvise, raising=False)
-    monkeypatch.setattr(module, "_populate", populate)
-    for _ in range(3):
-        memory = new_memory(1 << 18)
-        memory[:] = 7
-        assert memory.sum(dtype=int) == 7 << 18
-    assert told == [1]
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_system_that_does_not_know_it_is_asked_once(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+    answers = Kernel(-1)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(madvise=answers))
+    module._madvise.cache_clear()
+    try:
+        for _ in range(3):
+            memory = new_memory(1 << 18)
+            memory[:] = 7
+            assert memory.sum(dtype=int) == 7 << 18
+    finally:
+        module._madvise.cache_clear()
+    assert len(answers.asked) == (platform == "linux")
 
 
 def test_its_pages_are_there() -> None:
