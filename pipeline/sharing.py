@@ -95,8 +95,8 @@ class SharedLoads:
         image = self._cache.get(member.image_id)
         if image is not None:
             self._counters.hit(member.image_id, read=member.reads)
-            if self._deliver(member, image):
-                self._end(member, None)
+            self._deliver(member, image)
+            self._end(member, None)
             return
         load = self._loads.get(member.image_id)
         if load is not None:
@@ -202,26 +202,25 @@ class SharedLoads:
         kept = keep and image.quality >= ImageQuality.COMPLETE and self._cache.put(load.image_id, image, ahead=ahead)
         self._counters.completed(load.rank.trace, image, read=read, kept=kept)
 
-    def _deliver(self, member: Member, image: Image) -> bool:
-        """Hand an image on; true while the subscriber wants more.
+    def _deliver(self, member: Member, image: Image) -> None:
+        """Hand an image on.
 
         One whose on_next raises hears of that by its on_error, and leaves; the others go on undisturbed.
         """
         observer = member.observer
         if observer is None:
-            return False
+            return
         try:
             wanted = image if member.target is None else image.placed(member.target)
         except ImageLoadError as error:
             self._refuse(member, observer, error)
-            return False
+            return
         try:
             observer.on_next(wanted)
         except Exception as error:  # noqa: BLE001 - whatever a subscriber raises is its own to hear of
             failure = ObserverError(f"on_next raised {type(error).__name__}: {error}", image_id=member.image_id)
             failure.__cause__ = error
             self._refuse(member, observer, failure)
-        return member.observer is not None
 
     def _refuse(self, member: Member, observer: Observer[Image], error: ImageLoadError) -> None:
         """End one subscriber with an error of its own."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cornerstream.session import Session
+from tests.support.cancelling import turn_until
 from tests.support.leaks import nothing_left
 from tests.support.long_study import FRAMES
 from tests.support.study import Served, served
@@ -41,6 +42,7 @@ async def test_leaving_a_stream_closes_the_socket_of_what_it_had_asked_for_ahead
         assert (await anext(images)).frame_number == 1
         await images.aclose()
         await at.ledger.wait_until_idle()
+        await turn_until(lambda: not session.stats().tasks)
         assert session._made is not None
         assert len(session._made.resources.lists) == 0
         stats = session.stats()

@@ -270,6 +270,29 @@ async def test_images_smaller_than_the_series_says_make_room(session: Session, h
     subscription.dispose()
 
 
+async def test_room_is_made_while_the_reader_still_waits(session: Session, held: HeldLoader) -> None:
+    subscription = session.stream(series("a", 10, 4 * IMAGE_BYTES), ahead=8, ahead_bytes=9 * IMAGE_BYTES).subscribe(
+        lambda _: None
+    )
+    await held.until_started(2)
+    await turns()
+    assert len(held.started) == 2
+    held.release("held:a1")  # a quarter of what was expected, and the first is not here
+    await held.until_started(3)
+    subscription.dispose()
+
+
+async def test_as_much_may_be_ahead_as_one_likes_and_be_there_already(
+    session: Session, held: HeldLoader, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each makes room for the next at once, since it is smaller than the series says: not one inside of the other."""
+    known = series("a", 2000, 4 * IMAGE_BYTES)
+    held.release(*map(str, known))
+    await session.prefetch(known)
+    assert len([image async for image in session.stream(known, ahead=2000)]) == 2000
+    assert not caplog.records
+
+
 async def test_one_load_may_always_be_ahead(session: Session, held: HeldLoader) -> None:
     held.release(*(f"held:a{index}" for index in range(4)))
     assert len([image async for image in session.stream(series("a", 4, 10**9), ahead_bytes=1)]) == 4

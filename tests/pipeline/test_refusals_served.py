@@ -231,7 +231,7 @@ async def test_an_instance_that_comes_whole_for_want_of_lists_is_left_midway(lon
         subscription.dispose()
         before = len(seen)
         await at.ledger.wait_until_idle()
-        await turns()
+        await turn_until(lambda: not session.stats().tasks)
         assert len(seen) == before
         assert at.ledger.served[-1].outcome == "client gone"
         stats = session.stats()

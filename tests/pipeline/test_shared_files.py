@@ -18,6 +18,7 @@ from cornerstream.server.app import create_app
 from cornerstream.server.ledger import LEDGER
 from cornerstream.server.running import running_app
 from cornerstream.session import Session
+from tests.support.cancelling import turn_until
 from tests.support.leaks import nothing_left, turns
 from tests.support.ranged import MIB, Answer, RangedServer, large_encapsulated, large_native
 from tests.support.splitting import modest
@@ -357,5 +358,6 @@ async def test_over_a_connection(tmp_path: Path) -> None:
             await asyncio.gather(waiting, return_exceptions=True)
             await ledger.wait_until_idle()
             assert ledger.served[-1].outcome == "client gone"
+            await turn_until(lambda: not session.stats().tasks)
             assert session.stats().open_requests == 0
         await asyncio.get_running_loop().shutdown_default_executor()

@@ -156,7 +156,7 @@ async def test_cancel_of_requests(small_study: PhantomStudy, index: int, nothing
             await load
         assert load.progress_now.images_done < len(series)
         await at.ledger.wait_until_idle()
-        await turn_until(lambda: not session._engine.workers.busy)
+        await turn_until(lambda: not (session.stats().tasks or session._engine.workers.busy))
         stats = session.stats()
         assert (stats.running, stats.open_requests, stats.queued_requests, stats.queued_work) == (0, 0, 0, 0)
         assert (stats.tasks, stats.cached_bytes) == (0, 0)
