@@ -47,13 +47,17 @@ def itk_plane(
 
 
 def between_centres(geometry: VolumeGeometry, plane: Plane) -> NDArray[np.bool_]:
-    """The points of a plane that lie between pixel centres on all sides: beyond, splines are continued in several ways."""
+    """The points of a plane that lie between pixel centres on all sides: beyond, splines are continued in several ways.
+
+    The last centres do not count. There ITK's spline gives a weight of nought to a pixel beyond, which it takes from its
+    mirror image; of two slices there is none, it reads beside its memory, and nought times that is not always a number.
+    """
     columns, rows = np.meshgrid(np.arange(plane.columns), np.arange(plane.rows))
     points = np.asarray(plane.origin) + np.multiply.outer(columns * plane.pixel_spacing[1], plane.row_direction)
     points += np.multiply.outer(rows * plane.pixel_spacing[0], plane.column_direction)
     affine = np.linalg.inv(geometry.affine)
     indices = points @ affine[:3, :3].T + affine[:3, 3]
-    inside: NDArray[np.bool_] = ((indices >= 0) & (indices <= np.array(geometry.shape)[::-1] - 1)).all(axis=-1)
+    inside: NDArray[np.bool_] = ((indices >= 0) & (indices < np.array(geometry.shape)[::-1] - 1 - 1e-6)).all(axis=-1)
     return inside
 
 
